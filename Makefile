@@ -1,0 +1,53 @@
+# Two commands matter: `make demo` and `make test`. Each sets up `.venv` first when needed.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# Installs need no network beyond the package index the machine's pip already uses.
+READY := .venv/.ready
+
+.PHONY: help setup demo serve test lint types bench lock clean
+
+help: ## list these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; this is $$($(PYTHON) --version). Name another one: make PYTHON=python3.12"; exit 2; }
+	@echo "==> creating .venv ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv .venv
+	@echo "==> installing the locked dependencies (a few hundred MB the first time)"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade 'pip>=26'
+	@$(BIN)/python -m pip install --no-compile --progress-bar on --require-hashes -r requirements.lock
+	@echo "==> installing otel-interactions"
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+setup: $(READY) ## create .venv and install the locked dependencies
+
+demo: $(READY) ## record real sessions through the SDK into an embedded ClickHouse and read them back
+	@$(BIN)/otel-interactions demo
+
+serve: $(READY) ## keep a collector running until Ctrl-C (data in .data)
+	@$(BIN)/otel-interactions serve --data-dir .data
+
+test: $(READY) ## run the test suite
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## check style, formatting and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache
+
+types: $(READY) ## check types strictly
+	@$(BIN)/mypy
+
+bench: $(READY) ## measure spans per second, spans per CPU-second and microseconds per interaction
+	@$(BIN)/python tests/benchmarks/bench.py
+
+lock: $(READY) ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --extra dev \
+	  --upgrade pyproject.toml --output-file requirements.lock
+
+clean: ## remove .venv and every cache
+	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis
