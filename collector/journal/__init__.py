@@ -1,0 +1,1 @@
+"""Accepted becomes durable: frames in segments, synced before the acknowledgement."""

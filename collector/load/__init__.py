@@ -1,0 +1,1 @@
+"""A frozen segment becomes rows, once."""

@@ -1,0 +1,198 @@
+"""Frozen segments become rows, one insert each, in order, until ClickHouse has them.
+
+The insert carries the segment's name as its deduplication token, and every table behind the views remembers tokens.
+So after any crash or lost answer the same segment is simply inserted again. Only when ClickHouse has confirmed is the
+file deleted.
+
+What ClickHouse cannot parse would be refused for ever. Parsing comes before the first row is written, so nothing of
+such a segment is stored; its requests are then inserted one by one (a token each), and those that fail alone are set
+aside in `dead-letters/` with the reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import queue
+import random
+import re
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from collector.clickhouse import ClickHouse
+from collector.errors import SegmentDamaged
+from collector.telemetry import Counters
+
+log = logging.getLogger(__name__)
+
+# ClickHouse could not make sense of the bytes; the same bytes will never fare better. All are raised by the parser.
+UNPARSABLE = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        32,  # ATTEMPT_TO_READ_AFTER_EOF
+        33,  # CANNOT_READ_ALL_DATA
+        69,  # ARGUMENT_OUT_OF_BOUND
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        442,  # PROTOBUF_BAD_CAST
+        444,  # UNKNOWN_PROTOBUF_FORMAT
+    }
+)
+INBOX = "otel.otlp_inbox"
+_PROTO = Path(__file__).with_name("otlp.proto")
+_MORE, _STOP = True, False
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds between tries
+
+ReadSegment = Callable[[Path], tuple[memoryview, list[memoryview]]]
+
+
+def insert_settings(token: str, *, embedded: bool) -> dict[str, str]:
+    """Settings of a segment's insert; they must be the same at every try, or deduplication does not hold."""
+    return _schema_settings(embedded=embedded) | {
+        "insert_deduplication_token": token,
+        "async_insert": "0",  # the default since 26.3, and it would acknowledge before the rows are there
+        "deduplicate_blocks_in_dependent_materialized_views": "1",
+        "max_partitions_per_insert_block": "0",  # a sender's clock may be anywhere; a batch must not fail on it
+        "input_format_protobuf_oneof_presence": "1",  # the tag of each value: '' and absent stay apart
+        "short_circuit_function_evaluation": "disable",  # measured: a third of the decoding went into it
+        "output_format_json_escape_forward_slashes": "0",  # JSON in attributes as the OpenTelemetry exporter writes it
+        "output_format_json_quote_64bit_integers": "0",
+    }
+
+
+@functools.cache
+def _schema_settings(*, embedded: bool) -> dict[str, str]:
+    """Name the protobuf schema: to the embedded engine by path, to a server by value.
+
+    By value the engine writes the schema to a file first, below a path that in the embedded engine is the working
+    directory and cannot be set; that directory is the user's.
+    """
+    if embedded:
+        return {"format_schema_source": "file", "format_schema": f"{_PROTO}:Segment"}
+    text = re.sub(r"\s+", " ", re.sub(r"//.*", "", _PROTO.read_text())).strip()
+    return {"format_schema_source": "string", "format_schema": text, "format_schema_message_name": "Segment"}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A frozen segment on its way, and how many requests it holds."""
+
+    segment: Path
+    requests: int
+
+
+class Loader:
+    """Loads segments on its own thread, with its own connection."""
+
+    def __init__(self, database: ClickHouse, read: ReadSegment, dead_letters: Path, counters: Counters) -> None:
+        """Take `read` from the journal: it returns a segment's head and frames, or raises SegmentDamaged."""
+        self._database = database
+        self._read = read
+        self._dead_letters = dead_letters
+        self._counters = counters
+        self._wake: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._waiting: deque[Waiting] = deque()
+        self._abandon = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+        self.last_error = ""
+        dead_letters.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> None:
+        """Begin to load."""
+        self._thread.start()
+
+    def enqueue(self, segment: Path, requests: int) -> None:
+        """Load this frozen segment after those before it."""
+        self._waiting.append(Waiting(segment, requests))
+        self._wake.put(_MORE)
+
+    def waiting(self) -> list[Waiting]:
+        """Return what is not stored yet, oldest first, the segment being loaded included."""
+        return list(self._waiting)
+
+    def stop(self, drain_seconds: float) -> bool:
+        """Load what waits, for at most so long; return whether all is loaded. The rest stays in the journal."""
+        self._wake.put(_STOP)
+        self._thread.join(drain_seconds)
+        self._abandon.set()
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while self._wake.get() is _MORE and not self._abandon.is_set():
+            self._load(self._waiting[0].segment)
+            if not self._abandon.is_set():
+                self._waiting.popleft()
+
+    def _load(self, segment: Path) -> None:
+        try:
+            head, frames = self._read(segment)
+        except SegmentDamaged as damage:
+            log.exception("segment %s is set aside", segment.name)
+            self._set_aside(segment.rename(self._dead_letters / segment.name), str(damage))
+            return
+        try:
+            self._insert(segment, segment.stem)
+        except ClickHouseError as error:
+            log.warning("segment %s does not parse (%s); loading its requests one by one", segment.name, error)
+            dead = self._load_singly(segment, head, frames)
+        except _AbandonedError:
+            return  # shutting down: the segment stays where it is
+        else:
+            dead = 0
+        segment.unlink()
+        self._counters.add("requests_stored", len(frames) - dead)
+        self._counters.add("segments_loaded")
+
+    def _load_singly(self, segment: Path, head: memoryview, frames: list[memoryview]) -> int:
+        """Insert each request alone; return how many had to be set aside."""
+        dead = 0
+        for number, frame in enumerate(frames):
+            single = self._dead_letters / f"{segment.stem}-{number:06d}.segment"
+            single.write_bytes(b"".join((head, frame)))
+            try:
+                self._insert(single, single.stem)
+            except ClickHouseError as error:
+                self._set_aside(single, str(error))
+                dead += 1
+            else:
+                single.unlink()
+        return dead
+
+    def _set_aside(self, dead: Path, reason: str) -> None:
+        dead.with_suffix(".json").write_text(json.dumps({"reason": reason}, indent=1))
+        self._counters.add("requests_dead")
+        log.error("set aside %s: %s", dead.name, reason)
+
+    def _insert(self, path: Path, token: str) -> None:
+        """Insert until ClickHouse confirms.
+
+        Raises:
+            ClickHouseError: the bytes do not parse.
+            _AbandonedError: the collector stops before ClickHouse could be reached.
+        """
+        pause, settings = _FIRST_PAUSE, insert_settings(token, embedded=self._database.embedded)
+        while True:
+            try:
+                self._database.insert_file(INBOX, path, "ProtobufSingle", settings)
+            except (ClickHouseError, OSError) as error:
+                if getattr(error, "code", None) in UNPARSABLE:
+                    raise
+                self.last_error = str(error).splitlines()[0][:500]
+                log.warning("segment %s: %s; trying again", path.name, self.last_error)
+            else:
+                self.last_error = ""
+                return
+            if self._abandon.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, not a secret
+                raise _AbandonedError
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+class _AbandonedError(Exception):
+    """The collector stops; the segment waits for the next start."""

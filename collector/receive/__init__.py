@@ -1,0 +1,1 @@
+"""Bytes from the network become an accepted request."""

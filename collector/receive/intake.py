@@ -1,0 +1,45 @@
+"""What both protocols do with a body: validate, journal, and only then say yes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from collector.errors import Refused, TooLarge
+from collector.receive.validate import VALIDATORS
+from collector.request import Request, Signal
+from collector.telemetry import Counters
+
+TENANT = "default"  # the tenant of everything received without keys
+
+
+class Intake:
+    """Takes bodies from both protocols; `append` makes a request durable or raises."""
+
+    def __init__(self, append: Callable[[Request], Awaitable[None]], limit: int, counters: Counters) -> None:
+        """Bound bodies to `limit` bytes."""
+        self.limit = limit
+        self._append = append
+        self._counters = counters
+
+    async def accept(self, signal: Signal, body: bytes, peer: str) -> None:
+        """Return once the request may be acknowledged.
+
+        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks.
+
+        Raises:
+            Refused: nothing of it is stored; see its subclasses.
+        """
+        self._counters.add("requests_received")
+        try:
+            if len(body) > self.limit:
+                raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
+            accepted = VALIDATORS[signal](body)
+            if accepted.items:
+                await self._append(Request(signal, accepted.body, accepted.items, TENANT, time.time_ns(), peer))
+        except Refused as refusal:
+            self._counters.add("requests_refused")
+            self._counters.add(f"refused_{type(refusal).__name__}")
+            raise
+        self._counters.add("requests_journaled" if accepted.items else "requests_empty")
+        self._counters.add("items_received", accepted.items)

@@ -1,0 +1,104 @@
+"""Values nested deeper than ClickHouse's columns become JSON text, before the journal and only here.
+
+Declared are scalars, arrays of scalars and maps of scalars. What is deeper would vanish without a word when ClickHouse
+decodes it, and real GenAI instrumentations send five levels. Finding out costs nothing: `validate.py` parses each body
+with a depth limit, and only a body that passes the limit comes here.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+_SMALL, _LARGE = 1e-6, 1e21  # ECMAScript writes an exponent outside of these
+
+
+def flatten_traces(request: ExportTraceServiceRequest) -> None:
+    """Replace too deep values in every attribute of a traces request, in place."""
+    for resource_spans in request.resource_spans:
+        _attributes(resource_spans.resource.attributes)
+        for scope_spans in resource_spans.scope_spans:
+            _attributes(scope_spans.scope.attributes)
+            for span in scope_spans.spans:
+                _attributes(span.attributes)
+                for event in span.events:
+                    _attributes(event.attributes)
+                for link in span.links:
+                    _attributes(link.attributes)
+
+
+def flatten_logs(request: ExportLogsServiceRequest) -> None:
+    """Replace too deep values in every attribute and body of a logs request, in place."""
+    for resource_logs in request.resource_logs:
+        _attributes(resource_logs.resource.attributes)
+        for scope_logs in resource_logs.scope_logs:
+            _attributes(scope_logs.scope.attributes)
+            for record in scope_logs.log_records:
+                _attributes(record.attributes)
+                _flatten(record.body)
+
+
+def _attributes(attributes: Iterable[KeyValue]) -> None:
+    for attribute in attributes:
+        _flatten(attribute.value)
+
+
+def _flatten(value: AnyValue) -> None:
+    if _is_deep(value):
+        value.string_value = to_json(value)
+
+
+def _is_nested(value: AnyValue) -> bool:
+    return value.WhichOneof("value") in {"array_value", "kvlist_value"}
+
+
+def _is_deep(value: AnyValue) -> bool:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return any(_is_nested(element) for element in value.array_value.values)
+    if kind == "kvlist_value":
+        return any(_is_nested(element.value) for element in value.kvlist_value.values)
+    return False
+
+
+def to_json(value: AnyValue) -> str:
+    """Render a value as the OpenTelemetry exporter renders nested ones: JSON, keys sorted, bytes as base64.
+
+    NaN and infinities become the strings the specification names ("NaN", "Infinity", "-Infinity").
+    """
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return "[" + ",".join(to_json(element) for element in value.array_value.values) + "]"
+    if kind == "kvlist_value":
+        entries = {element.key: to_json(element.value) for element in value.kvlist_value.values}
+        return "{" + ",".join(f"{_quoted(key)}:{entries[key]}" for key in sorted(entries)) + "}"
+    if kind == "double_value":
+        return _double(value.double_value)
+    if kind == "bytes_value":
+        return _quoted(base64.b64encode(value.bytes_value).decode())
+    if kind == "string_value":
+        return _quoted(value.string_value)
+    return "null" if kind is None else str(getattr(value, kind)).lower()
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _double(number: float) -> str:
+    """As ECMAScript writes numbers, like `otel_double` in SQL: 1, 0.1, 1e+21, 1e-7."""
+    if math.isnan(number):
+        return '"NaN"'
+    if math.isinf(number):
+        return '"Infinity"' if number > 0 else '"-Infinity"'
+    if number == 0 or _SMALL <= abs(number) < _LARGE:
+        return format(Decimal(repr(number)), "f").removesuffix(".0")
+    mantissa, exponent = f"{Decimal(repr(number)).normalize():e}".split("e")
+    return f"{mantissa}e{int(exponent):+d}"

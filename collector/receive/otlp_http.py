@@ -1,0 +1,68 @@
+"""OTLP over HTTP: POST /v1/traces and /v1/logs in protobuf, gzip or plain."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from collector.errors import MethodNotAllowed, NotFound, Refused, UnsupportedMedia
+from collector.receive import body, replies
+from collector.receive.intake import Intake
+from collector.request import Signal
+
+
+def routes(intake: Intake) -> list[Route]:
+    """Return the OTLP paths, for the application that serves the HTTP port."""
+
+    def route(path: str, signal: Signal) -> Route:
+        async def export(request: Request) -> Response:
+            return await _export(intake, signal, request)
+
+        return Route(path, export, methods=["POST"])
+
+    return [route("/v1/traces", Signal.TRACES), route("/v1/logs", Signal.LOGS)]
+
+
+async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
+    try:
+        _require_protobuf(request)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        raw = await body.read(request.stream(), encoding, intake.limit)
+        await intake.accept(signal, raw, request.client.host if request.client else "")
+    except Refused as refusal:
+        return _response(replies.refused(refusal, media_of(request)))
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody reads it
+    return _response(replies.accepted(replies.PROTOBUF))
+
+
+async def refuse_path(request: Request, error: Exception) -> Response:
+    """Answer what no route matched, as OTLP asks: with a Status body."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path = request.url.path
+    refusal: Refused = (
+        MethodNotAllowed(f"{request.method} is not allowed on {path}", hint="OTLP is sent with POST")
+        if status == 405  # noqa: PLR2004 - Method Not Allowed
+        else NotFound(f"nothing is served at {path}", hint="OTLP goes to /v1/traces and /v1/logs")
+    )
+    return _response(replies.refused(refusal, media_of(request)))
+
+
+def media_of(request: Request) -> str:
+    """Return the encoding to answer in: the request's own where we know it, else JSON, which people can read."""
+    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    return replies.PROTOBUF if media == replies.PROTOBUF else replies.JSON
+
+
+def _require_protobuf(request: Request) -> None:
+    if media_of(request) != replies.PROTOBUF:
+        given = request.headers.get("content-type") or "none"
+        raise UnsupportedMedia(
+            f"content type {given} is not supported", hint=f"send {replies.PROTOBUF} (OTLP http/protobuf)"
+        )
+
+
+def _response(reply: replies.HttpReply) -> Response:
+    return Response(reply.body, reply.status, reply.headers)

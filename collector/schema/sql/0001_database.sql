@@ -1,0 +1,2 @@
+-- Everything lives in one database.
+CREATE DATABASE IF NOT EXISTS otel

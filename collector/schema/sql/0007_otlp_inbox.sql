@@ -1,0 +1,90 @@
+-- OTLP as it arrived: one row is one journal segment, all its requests nested in it. The table keeps nothing (Null),
+-- its materialized views turn the row into otel_traces and otel_logs. Types mirror collector/load/otlp.proto.
+CREATE TABLE IF NOT EXISTS otel.otlp_inbox
+(
+  segment String,
+  requests Array(Tuple(
+    tenant String,
+    received_unix_nano UInt64,
+    peer String,
+    traces Tuple(resource_spans Array(Tuple(
+      resource Tuple(attributes Array(Tuple(key String, value Tuple(
+        value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+        array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+      ))), dropped_attributes_count UInt32),
+      scope_spans Array(Tuple(
+        scope Tuple(name String, version String, attributes Array(Tuple(key String, value Tuple(
+          value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+          array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+          kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+        ))), dropped_attributes_count UInt32),
+        spans Array(Tuple(
+          trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind UInt32,
+          start_time_unix_nano UInt64, end_time_unix_nano UInt64,
+          attributes Array(Tuple(key String, value Tuple(
+            value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+            array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+          ))),
+          dropped_attributes_count UInt32,
+          events Array(Tuple(
+            time_unix_nano UInt64, name String,
+            attributes Array(Tuple(key String, value Tuple(
+              value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+              array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+              kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+            ))),
+            dropped_attributes_count UInt32
+          )),
+          dropped_events_count UInt32,
+          links Array(Tuple(
+            trace_id String, span_id String, trace_state String,
+            attributes Array(Tuple(key String, value Tuple(
+              value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+              array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+              kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+            ))),
+            dropped_attributes_count UInt32, flags UInt32
+          )),
+          dropped_links_count UInt32,
+          status Tuple(message String, code UInt32),
+          flags UInt32
+        )),
+        schema_url String
+      )),
+      schema_url String
+    ))),
+    logs Tuple(resource_logs Array(Tuple(
+      resource Tuple(attributes Array(Tuple(key String, value Tuple(
+        value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+        array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+        kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+      ))), dropped_attributes_count UInt32),
+      scope_logs Array(Tuple(
+        scope Tuple(name String, version String, attributes Array(Tuple(key String, value Tuple(
+          value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+          array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+          kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+        ))), dropped_attributes_count UInt32),
+        log_records Array(Tuple(
+          time_unix_nano UInt64, observed_time_unix_nano UInt64, severity_number UInt32, severity_text String,
+          body Tuple(
+            value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+            array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+          ),
+          attributes Array(Tuple(key String, value Tuple(
+            value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
+            array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),
+            kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
+          ))),
+          dropped_attributes_count UInt32, flags UInt32, trace_id String, span_id String, event_name String
+        )),
+        schema_url String
+      )),
+      schema_url String
+    )))
+  ))
+)
+ENGINE = Null

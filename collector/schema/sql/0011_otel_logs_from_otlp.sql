@@ -1,0 +1,55 @@
+-- Segments become log records, in the manner of otel_traces_from_otlp. A record without a time of its own gets the
+-- time it was observed, as the exporter does.
+CREATE MATERIALIZED VIEW IF NOT EXISTS otel.otel_logs_from_otlp TO otel.otel_logs AS
+WITH
+  arrayFlatten(requests.logs.resource_logs) AS resources,
+  arrayFlatten(requests.logs.resource_logs.scope_logs) AS scopes,
+  arrayMap(s -> length(s.log_records), scopes) AS records_of_scope,
+  arrayMap(r -> arraySum(s -> length(s.log_records), r.scope_logs), resources) AS records_of_resource,
+  arrayMap(q -> arraySum(r -> arraySum(s -> length(s.log_records), r.scope_logs), q.logs.resource_logs), requests) AS records_of_request
+SELECT
+  fromUnixTimestamp64Nano(toInt64(if(record.time_unix_nano = 0, record.observed_time_unix_nano, record.time_unix_nano))) AS Timestamp,
+  if(record.trace_id = repeat('\0', 16), '', lower(hex(record.trace_id))) AS TraceId,
+  if(record.span_id = repeat('\0', 8), '', lower(hex(record.span_id))) AS SpanId,
+  toUInt8(bitAnd(record.flags, 255)) AS TraceFlags,
+  record.severity_text AS SeverityText,
+  toUInt8(record.severity_number) AS SeverityNumber,
+  resource_attributes['service.name'] AS ServiceName,
+  otel_text(record.body) AS Body,
+  resource_schema_url AS ResourceSchemaUrl,
+  resource_attributes AS ResourceAttributes,
+  scope_schema_url AS ScopeSchemaUrl,
+  scope_name AS ScopeName,
+  scope_version AS ScopeVersion,
+  scope_attributes AS ScopeAttributes,
+  otel_attributes(record.attributes) AS LogAttributes,
+  record.event_name AS EventName,
+  request_tenant AS Tenant,
+  fromUnixTimestamp64Nano(toInt64(request_received)) AS ReceivedAt,
+  request_peer AS Peer,
+  segment AS JournalSegment,
+  fromUnixTimestamp64Nano(toInt64(record.observed_time_unix_nano)) AS ObservedTimestamp,
+  record.flags AS Flags,
+  record.body.value AS BodyType,
+  arrayMap(a -> a.value.value, record.attributes) AS LogAttributeTypes,
+  record.dropped_attributes_count AS DroppedAttributesCount,
+  scope_attribute_types AS ScopeAttributeTypes,
+  scope_dropped AS ScopeDroppedAttributesCount,
+  resource_attribute_types AS ResourceAttributeTypes,
+  resource_dropped AS ResourceDroppedAttributesCount
+FROM otel.otlp_inbox
+ARRAY JOIN
+  arrayFlatten(requests.logs.resource_logs.scope_logs.log_records) AS record,
+  otel_repeat(records_of_request, requests.tenant) AS request_tenant,
+  otel_repeat(records_of_request, requests.received_unix_nano) AS request_received,
+  otel_repeat(records_of_request, requests.peer) AS request_peer,
+  otel_repeat(records_of_resource, arrayMap(r -> otel_attributes(r.resource.attributes), resources)) AS resource_attributes,
+  arrayFlatten(arrayMap((n, r) -> arrayWithConstant(n, tuple(arrayMap(a -> a.value.value, r.resource.attributes))), records_of_resource, resources)).1 AS resource_attribute_types,
+  otel_repeat(records_of_resource, arrayMap(r -> r.resource.dropped_attributes_count, resources)) AS resource_dropped,
+  otel_repeat(records_of_resource, arrayMap(r -> r.schema_url, resources)) AS resource_schema_url,
+  otel_repeat(records_of_scope, arrayMap(s -> s.scope.name, scopes)) AS scope_name,
+  otel_repeat(records_of_scope, arrayMap(s -> s.scope.version, scopes)) AS scope_version,
+  otel_repeat(records_of_scope, arrayMap(s -> otel_attributes(s.scope.attributes), scopes)) AS scope_attributes,
+  arrayFlatten(arrayMap((n, s) -> arrayWithConstant(n, tuple(arrayMap(a -> a.value.value, s.scope.attributes))), records_of_scope, scopes)).1 AS scope_attribute_types,
+  otel_repeat(records_of_scope, arrayMap(s -> s.scope.dropped_attributes_count, scopes)) AS scope_dropped,
+  otel_repeat(records_of_scope, arrayMap(s -> s.schema_url, scopes)) AS scope_schema_url

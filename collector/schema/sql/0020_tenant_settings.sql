@@ -1,0 +1,10 @@
+-- Settings of each tenant, the row of tenant '' holds for those without one. The collector writes '' when it starts.
+CREATE TABLE IF NOT EXISTS otel.tenant_settings
+(
+  tenant String,
+  session_idle_seconds Float64,
+  updated_at DateTime64(9, 'UTC') DEFAULT now64(9)
+)
+ENGINE = ReplacingMergeTree(updated_at)
+ORDER BY tenant
+SETTINGS non_replicated_deduplication_window = 10000
