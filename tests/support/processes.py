@@ -1,0 +1,107 @@
+"""A collector in a process of its own, to be asked, killed and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+
+from collector import datadir
+from collector.query.questions import Asker
+
+START_SECONDS = 60
+PROTOBUF = {"content-type": "application/x-protobuf"}
+
+
+class CollectorProcess:
+    """`otel-interactions serve` on one data directory and free ports."""
+
+    def __init__(self, data_dir: Path, *flags: str) -> None:
+        """Nothing runs before `start`."""
+        self.data_dir = data_dir
+        self.flags = flags
+        self.log = data_dir.with_suffix(".log")
+        self.endpoints: dict[str, str] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> CollectorProcess:
+        """Start it and wait until it is ready."""
+        (self.data_dir / "endpoints.json").unlink(missing_ok=True)  # left by a kill
+        command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(self.data_dir), *self.flags]
+        for port in ("--grpc-port", "--http-port", "--sql-port"):
+            if port not in self.flags:
+                command += [port, "0"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        deadline = time.monotonic() + START_SECONDS
+        while not (endpoints := datadir.endpoints(self.data_dir)):
+            assert self.process.poll() is None, f"the collector ended:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"the collector is not ready:\n{self.log.read_text()}"
+            time.sleep(0.05)
+        self.endpoints = endpoints
+        return self
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as the kernel would."""
+        assert self.process
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it with SIGTERM; return its exit code."""
+        assert self.process
+        self.process.terminate()
+        return self.process.wait(timeout=60)
+
+    def send(self, request: ExportTraceServiceRequest | ExportLogsServiceRequest) -> None:
+        """Send over gRPC; return when it is acknowledged."""
+        with grpc.insecure_channel(self.endpoints["grpc"]) as channel:
+            if isinstance(request, ExportTraceServiceRequest):
+                TraceServiceStub(channel).Export(request, timeout=30)
+            else:
+                LogsServiceStub(channel).Export(request, timeout=30)
+
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
+        """Send over HTTP."""
+        return httpx.post(f"http://{self.endpoints['http']}{path}", content=body, headers=headers or PROTOBUF, timeout=30)
+
+    def health(self) -> dict[str, Any]:
+        """Ask how it is."""
+        answer: dict[str, Any] = httpx.get(f"http://{self.endpoints['http']}/health", timeout=30).json()
+        return answer
+
+    def ask(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
+        """Query what it stored."""
+        with contextlib.closing(Asker(f"http://{self.endpoints['sql']}")) as asker:
+            return asker.rows(sql, **parameters)
+
+    def wait_until_stored(self, seconds: float = 30) -> None:
+        """Wait until nothing acknowledged is missing in ClickHouse."""
+        deadline = time.monotonic() + seconds
+        while self.health()["queue_depth"]:
+            assert time.monotonic() < deadline, f"not stored in time: {self.health()}\n{self.log.read_text()}"
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def running(data_dir: Path, *flags: str) -> Iterator[CollectorProcess]:
+    """Run a collector for the length of a block."""
+    collector = CollectorProcess(data_dir, *flags).start()
+    try:
+        yield collector
+    finally:
+        if collector.process and collector.process.poll() is None:
+            collector.stop()
