@@ -71,7 +71,7 @@ class Collector:
             self._counters = Counters()
             self._loader = Loader(database, segment.read, self._data.dead_letters, self._counters)
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
-            self._journal = Journal(self._data.journal, limits, self._loader.enqueue)
+            self._journal = Journal(self._data.journal, limits, self._loader)
             self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters)
             self._undo = undo.pop_all()
 

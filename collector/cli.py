@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from collector import datadir, demo, settings, telemetry
 from collector.clickhouse import ClickHouse
@@ -145,7 +144,7 @@ def sessions(
     if as_json:
         _print_json(found)
     else:
-        show.sessions(Console(), found)
+        show.sessions(show.console(), found)
 
 
 @app.command()
@@ -166,7 +165,7 @@ def transcript(
     if as_json:
         _print_json(messages)
     else:
-        show.transcript(Console(), messages)
+        show.transcript(show.console(), messages)
 
 
 @app.command()
@@ -179,7 +178,7 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Print interactions as they arrive."""
-    console = Console()
+    console = show.console()
     with _asker(chosen) as asker, contextlib.suppress(KeyboardInterrupt):
         for interaction in _arriving(asker, limit, follow=follow):
             if as_json:
@@ -238,5 +237,5 @@ def demonstrate(
     keep: Annotated[bool, typer.Option(help="Keep the data directory and say where it is.")] = False,
 ) -> None:
     """Record real sessions into a collector of its own, read them back from ClickHouse, check every one."""
-    if not demo.run(Console(), keep=keep):
+    if not demo.run(show.console(), keep=keep):
         raise typer.Exit(_FAILED)

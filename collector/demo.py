@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.syntax import Syntax
+from rich.text import Text
 
 from collector import datadir
 from collector.errors import CollectorError
@@ -121,14 +121,15 @@ def _record(console: Console, programs: list[_Program], endpoints: dict[str, str
     """Run programs at the same time and return what each says it recorded."""
     running = []
     for label, module, arguments in programs:
-        console.print(f"[bold]2.[/] recording: {label} [dim](python -m {_EXAMPLES}.{module} {' '.join(arguments)})[/]")
+        command = " ".join(("python -m", f"{_EXAMPLES}.{module}", *arguments))
+        console.print(f"[bold]2.[/] recording: {label:<12} [dim]{command}[/]")
         environment = os.environ | {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{endpoints['http' if label == 'stock-http' else 'grpc']}",
             "OTEL_RESOURCE_ATTRIBUTES": f"demo.process={label},deployment.environment.name=demo",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
-        command = [sys.executable, "-m", f"{_EXAMPLES}.{module}", *arguments]
-        running.append((label, subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)))  # noqa: S603
+        program = [sys.executable, "-m", f"{_EXAMPLES}.{module}", *arguments]
+        running.append((label, subprocess.Popen(program, env=environment, stdout=subprocess.PIPE)))  # noqa: S603
     return [_finish(label, process) for label, process in running]
 
 
@@ -185,7 +186,7 @@ def _print_answers(console: Console, asker: questions.Asker) -> None:
 def _heading(console: Console, title: str, question: str) -> None:
     console.print()
     console.rule(f"[bold]{title}", align="left")
-    console.print(Syntax(questions.text(question), "sql", theme="ansi_dark", background_color="default"))
+    console.print(Text(questions.text(question), style="dim"), soft_wrap=True)
     console.print()
 
 

@@ -1,8 +1,10 @@
 """One append-only file of checksummed frames; frozen, it is a batch.
 
-Names: `<nanoseconds since 1970, 20 digits>-<8 hex digits>`, so they sort by age and never repeat, also across processes
-and restarts. `.open` is being written; `.ready` is frozen and will be loaded under that very name as its deduplication
-token; nothing is ever appended to it again. The only way from one to the other is `freeze`.
+A segment holds one signal, because each has a table of its own to go to. It is named by its birth, in nanoseconds since
+1970, eight random hex digits and the signal (`01790000000000000000-1a2b3c4d-traces`), so names sort by age and never
+repeat, also across processes and restarts. `.open` is being written; `.ready` is frozen and will be loaded under that
+very name as its deduplication token; nothing is ever appended to it again. The only way from one to the other is
+`freeze`.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from collector.errors import SegmentDamaged
 from collector.journal import files, frame
-from collector.request import Request
+from collector.request import Request, Signal
 
 OPEN = ".open"
 READY = ".ready"
@@ -25,9 +27,9 @@ _IOV_MAX = 1024  # Linux and macOS take no more buffers in one writev
 class Segment:
     """The segment being written. Not thread safe: the writer's thread owns it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, signal: Signal) -> None:
         """Create the file with its head, durably enough that a frame's sync covers it."""
-        self.name = f"{time.time_ns():020d}-{secrets.token_hex(4)}"
+        self.name = f"{time.time_ns():020d}-{secrets.token_hex(4)}-{signal.name.lower()}"
         self.path = folder / (self.name + OPEN)
         self.opened_at = time.monotonic()
         self.frames = 0

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from collector.errors import Retryable
 from collector.journal import segment
-from collector.request import Request
+from collector.request import Request, Signal
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,9 @@ class Limits:
     """When a segment is frozen: whichever comes first.
 
     Attributes:
-        items: spans and log records.
+        items: spans and log records. Every insert has a fixed cost (ClickHouse analyses the views anew, some 0.1 s),
+            so while segments still wait to be loaded, this limit is stretched and only the others hold: the more
+            there is to do, the cheaper each span gets.
         size: bytes.
         seconds: age since its first request.
     """
@@ -35,31 +37,33 @@ class Limits:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Waiting:
-    requests: list[Request] = field(default_factory=list)
-    futures: list[asyncio.Future[None]] = field(default_factory=list)
+class Backlog(Protocol):
+    """Where frozen segments go."""
+
+    def enqueue(self, segment: Path, requests: int) -> None:
+        """Take a frozen segment, oldest first, with the number of requests in it."""
+
+    def is_busy(self) -> bool:
+        """Tell whether segments wait."""
+
+
+_Waiting = tuple[Request, "asyncio.Future[None]"]
 
 
 class Journal:
-    """The journal of one collector: `append` returns once the request is durable.
+    """The journal of one collector: `append` returns once the request is durable."""
 
-    Frozen segments are handed to `on_frozen`, oldest first, with the number of requests in each.
-    """
-
-    def __init__(self, folder: Path, limits: Limits, on_frozen: Callable[[Path, int], None]) -> None:
+    def __init__(self, folder: Path, limits: Limits, backlog: Backlog) -> None:
         """Prepare the folder; nothing runs before `start`."""
         self.folder = folder
         self._limits = limits
-        self._on_frozen = on_frozen
+        self._backlog = backlog
         self._condition = threading.Condition()
-        self._waiting = _Waiting()
+        self._waiting: list[_Waiting] = []
         self._stopping = False
-        self._segment: segment.Segment | None = None
+        self._open: dict[Signal, segment.Segment] = {}
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.accepted_requests = 0
-        self.accepted_items = 0
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
@@ -68,7 +72,7 @@ class Journal:
         for path in sorted(self.folder.glob("*" + segment.OPEN)):
             segment.recover(path)
         for path in segment.oldest_first(self.folder):
-            self._on_frozen(path, segment.count(path))
+            self._backlog.enqueue(path, segment.count(path))
         self._thread.start()
 
     async def append(self, request: Request) -> None:
@@ -81,13 +85,12 @@ class Journal:
         with self._condition:
             if self._stopping:
                 raise Retryable("the collector is shutting down")
-            self._waiting.requests.append(request)
-            self._waiting.futures.append(future)
+            self._waiting.append((request, future))
             self._condition.notify()
         await future
 
     def stop(self) -> None:
-        """Write what waits, freeze the open segment, end the thread."""
+        """Write what waits, freeze the open segments, end the thread."""
         with self._condition:
             self._stopping = True
             self._condition.notify()
@@ -95,52 +98,51 @@ class Journal:
             self._thread.join()
 
     def filling(self) -> tuple[int, float]:
-        """Return the requests in the segment being filled and its age in seconds; (0, 0.0) without one."""
-        current = self._segment
-        return (current.frames, current.age()) if current else (0, 0.0)
+        """Return the requests in the segments being filled and the age in seconds of the older; 0, 0.0 without one."""
+        current = list(self._open.values())
+        return sum(each.frames for each in current), max((each.age() for each in current), default=0.0)
 
     def _run(self) -> None:
         while True:
             with self._condition:
-                if not self._waiting.requests and not self._stopping:
+                if not self._waiting and not self._stopping:
                     self._condition.wait(self._seconds_to_freeze())
-                waiting, self._waiting = self._waiting, _Waiting()
+                waiting, self._waiting = self._waiting, []
                 stopping = self._stopping
-            if waiting.requests:
-                self._commit(waiting)
-            if self._segment and (stopping or self._is_full(self._segment)):
-                self._freeze(self._segment)
-            if stopping and not waiting.requests:
+            for signal in Signal:
+                if mine := [each for each in waiting if each[0].signal is signal]:
+                    self._commit(signal, mine)
+            for signal, current in list(self._open.items()):
+                if stopping or self._is_full(current):
+                    self._freeze(signal)
+            if stopping and not waiting:
                 return
 
     def _seconds_to_freeze(self) -> float | None:
-        if self._segment is None:
-            return None
-        return max(0.0, self._limits.seconds - self._segment.age())
+        ages = [each.age() for each in self._open.values()]
+        return max(0.0, self._limits.seconds - max(ages)) if ages else None
 
     def _is_full(self, current: segment.Segment) -> bool:
         limits = self._limits
-        return current.items >= limits.items or current.size >= limits.size or current.age() >= limits.seconds
+        enough = current.items >= limits.items and not self._backlog.is_busy()
+        return enough or current.size >= limits.size or current.age() >= limits.seconds
 
-    def _commit(self, waiting: _Waiting) -> None:
+    def _commit(self, signal: Signal, waiting: list[_Waiting]) -> None:
         error: Retryable | None = None
         try:
-            if self._segment is None:
-                self._segment = segment.Segment(self.folder)
-            self._segment.append(waiting.requests)
+            if signal not in self._open:
+                self._open[signal] = segment.Segment(self.folder, signal)
+            self._open[signal].append([request for request, _ in waiting])
         except OSError as cause:
-            log.exception("journal: %d requests refused, the disk did not take them", len(waiting.requests))
+            log.exception("journal: %d requests refused, the disk did not take them", len(waiting))
             error = Retryable(f"the journal could not be written: {cause.strerror}")
-        else:
-            self.accepted_requests += len(waiting.requests)
-            self.accepted_items += sum(request.items for request in waiting.requests)
         assert self._loop is not None  # noqa: S101 - start() set it before the thread ran
-        self._loop.call_soon_threadsafe(_resolve, waiting.futures, error)
+        self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], error)
 
-    def _freeze(self, current: segment.Segment) -> None:
-        self._segment = None
+    def _freeze(self, signal: Signal) -> None:
+        current = self._open.pop(signal)
         if current.frames:
-            self._on_frozen(current.freeze(), current.frames)
+            self._backlog.enqueue(current.freeze(), current.frames)
         else:
             current.discard()
 

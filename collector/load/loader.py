@@ -45,7 +45,7 @@ UNPARSABLE = frozenset(
         444,  # UNKNOWN_PROTOBUF_FORMAT
     }
 )
-INBOX = "otel.otlp_inbox"
+INBOXES = {"traces": "otel.otlp_traces", "logs": "otel.otlp_logs"}  # by the signal in a segment's name
 _PROTO = Path(__file__).with_name("otlp.proto")
 _MORE, _STOP = True, False
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds between tries
@@ -113,6 +113,10 @@ class Loader:
         self._waiting.append(Waiting(segment, requests))
         self._wake.put(_MORE)
 
+    def is_busy(self) -> bool:
+        """Tell whether segments wait behind the one being loaded."""
+        return len(self._waiting) > 1
+
     def waiting(self) -> list[Waiting]:
         """Return what is not stored yet, oldest first, the segment being loaded included."""
         return list(self._waiting)
@@ -126,9 +130,11 @@ class Loader:
 
     def _run(self) -> None:
         while self._wake.get() is _MORE and not self._abandon.is_set():
-            self._load(self._waiting[0].segment)
-            if not self._abandon.is_set():
-                self._waiting.popleft()
+            try:
+                self._load(self._waiting[0].segment)
+            except _AbandonedError:
+                return  # shutting down: the segment stays where it is
+            self._waiting.popleft()
 
     def _load(self, segment: Path) -> None:
         try:
@@ -137,15 +143,12 @@ class Loader:
             log.exception("segment %s is set aside", segment.name)
             self._set_aside(segment.rename(self._dead_letters / segment.name), str(damage))
             return
+        dead = 0
         try:
             self._insert(segment, segment.stem)
         except ClickHouseError as error:
             log.warning("segment %s does not parse (%s); loading its requests one by one", segment.name, error)
             dead = self._load_singly(segment, head, frames)
-        except _AbandonedError:
-            return  # shutting down: the segment stays where it is
-        else:
-            dead = 0
         segment.unlink()
         self._counters.add("requests_stored", len(frames) - dead)
         self._counters.add("segments_loaded")
@@ -154,10 +157,10 @@ class Loader:
         """Insert each request alone; return how many had to be set aside."""
         dead = 0
         for number, frame in enumerate(frames):
-            single = self._dead_letters / f"{segment.stem}-{number:06d}.segment"
+            single = self._dead_letters / f"{segment.stem}.{number:06d}"
             single.write_bytes(b"".join((head, frame)))
             try:
-                self._insert(single, single.stem)
+                self._insert(single, single.name)
             except ClickHouseError as error:
                 self._set_aside(single, str(error))
                 dead += 1
@@ -166,7 +169,7 @@ class Loader:
         return dead
 
     def _set_aside(self, dead: Path, reason: str) -> None:
-        dead.with_suffix(".json").write_text(json.dumps({"reason": reason}, indent=1))
+        dead.with_name(dead.name + ".json").write_text(json.dumps({"reason": reason}, indent=1))
         self._counters.add("requests_dead")
         log.error("set aside %s: %s", dead.name, reason)
 
@@ -177,10 +180,11 @@ class Loader:
             ClickHouseError: the bytes do not parse.
             _AbandonedError: the collector stops before ClickHouse could be reached.
         """
+        inbox = INBOXES[path.stem.rpartition("-")[2]]
         pause, settings = _FIRST_PAUSE, insert_settings(token, embedded=self._database.embedded)
         while True:
             try:
-                self._database.insert_file(INBOX, path, "ProtobufSingle", settings)
+                self._database.insert_file(inbox, path, "ProtobufSingle", settings)
             except (ClickHouseError, OSError) as error:
                 if getattr(error, "code", None) in UNPARSABLE:
                     raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import sys
 from typing import Any
 
 from rich import box
@@ -10,9 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_PIPED_WIDTH = 160  # columns; nobody wraps a pipe, and 80 would cut tables to shreds
 _STATUS = {"ended": "green", "active": "cyan", "abandoned": "yellow"}
 _COUNTS = ("interactions", "user_messages", "assistant_responses", "tool_calls", "errors")
 _ROLE = {"user": "bold cyan", "assistant": "bold green", "tool": "magenta"}
+
+
+def console() -> Console:
+    """Return a console for standard output: the terminal's width, or wide and without colours when piped."""
+    return Console() if sys.stdout.isatty() else Console(width=_PIPED_WIDTH)
 
 
 def table(console: Console, rows: list[dict[str, Any]]) -> None:
@@ -34,10 +40,11 @@ def sessions(console: Console, rows: list[dict[str, Any]]) -> None:
         console.print("(no sessions)")
         return
     grid = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("session", "status", "user", "started", "lasted"):
-        grid.add_column(name, overflow="fold")
-    for name in ("inter-\nactions", "user\nmsgs", "answers", "tools", "errors", "tokens\nin/out"):
-        grid.add_column(name, justify="right")
+    grid.add_column("session", overflow="fold", min_width=20)
+    for name in ("status", "user", "started (UTC)"):
+        grid.add_column(name, no_wrap=True)
+    for name in ("lasted", "all", "user", "asst", "tools", "errors", "tokens in/out"):
+        grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("model", overflow="fold")
     for row in rows:
         status = Text(row["status"], style=_STATUS.get(row["status"], ""))
@@ -48,7 +55,7 @@ def sessions(console: Console, rows: list[dict[str, Any]]) -> None:
             status,
             row["user_id"],
             row["started_at"][:19],
-            str(timedelta(milliseconds=round(row["duration_ms"])))[:-3] if row["duration_ms"] >= 1 else "0",
+            f"{row['duration_ms'] / 1000:.1f} s",
             *(str(row[name]) for name in _COUNTS),
             f"{row['input_tokens']}/{row['output_tokens']}",
             row["model"],
@@ -66,7 +73,7 @@ def transcript(console: Console, messages: list[dict[str, Any]]) -> None:
             line.append(f" -> {message['tool_result'] or message['text'] or '(no result)'}", style="dim")
         else:
             line.append(message["text"])
-        console.print(line)
+        console.print(line, soft_wrap=True)
 
 
 def interaction(console: Console, row: dict[str, Any]) -> None:

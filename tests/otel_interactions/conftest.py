@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,8 +28,6 @@ VARIABLES = ("OTEL_", "OTEL_INTERACTIONS_")
 @pytest.fixture(autouse=True)
 def clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Show our own faults, keep the environment's settings out, and leave nothing configured."""
-    import os
-
     for name in list(os.environ):
         if name.startswith(VARIABLES):
             monkeypatch.delenv(name)
@@ -147,10 +146,11 @@ def http_receiver() -> Iterator[Receiver]:
     receiver = Receiver()
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  the protocol's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.take(
-                pb.ExportTraceServiceRequest.FromString(body), {**dict(self.headers.items()), ":path": self.path}
+                pb.ExportTraceServiceRequest.FromString(body),
+                {**{name.lower(): value for name, value in self.headers.items()}, ":path": self.path},
             )
             self.send_response(200)
             self.send_header("Content-Length", "0")

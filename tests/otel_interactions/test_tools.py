@@ -1,4 +1,5 @@
 """Tool calls: by decorator, by hand, and responses that arrive apart."""
+# ruff: noqa: ANN202, ANN204, ANN205, ANN206, ARG001  functions written as users write them
 
 import asyncio
 import inspect

@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 Value = Any  # None, str, bool, int, float, bytes, a sequence or a mapping of these
 
 
-def any_value(value: Value) -> AnyValue:
+def any_value(value: Value) -> AnyValue:  # noqa: PLR0911 - one return a kind of value
     """Encode a Python value, to any depth."""
     match value:
         case None:
@@ -62,7 +62,9 @@ def span(name: str = "work", values: Mapping[str, Value] | None = None, **fields
     return Span(name=name, attributes=attributes(values or {}), **given)
 
 
-def traces(*spans: Span, resource: Mapping[str, Value] | None = None, scope: str = "tests") -> ExportTraceServiceRequest:
+def traces(
+    *spans: Span, resource: Mapping[str, Value] | None = None, scope: str = "tests"
+) -> ExportTraceServiceRequest:
     """Put spans under one resource and scope."""
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()

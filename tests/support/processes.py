@@ -76,7 +76,9 @@ class CollectorProcess:
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
         """Send over HTTP."""
-        return httpx.post(f"http://{self.endpoints['http']}{path}", content=body, headers=headers or PROTOBUF, timeout=30)
+        return httpx.post(
+            f"http://{self.endpoints['http']}{path}", content=body, headers=headers or PROTOBUF, timeout=30
+        )
 
     def health(self) -> dict[str, Any]:
         """Ask how it is."""

@@ -1,15 +1,11 @@
 -- An OTLP AnyValue as text, as the OpenTelemetry exporter renders it: strings as they are, bytes as base64, arrays and
--- maps as JSON (keys sorted), an empty value as ''.
-CREATE OR REPLACE FUNCTION otel_text AS (v) ->
+-- maps as JSON, an empty value as ''.
+CREATE OR REPLACE FUNCTION otel_text AS (tag, str, bool, int, dbl, bytes, list, map) ->
   multiIf(
-    tupleElement(v, 'value') = 1, tupleElement(v, 'string_value'),
-    tupleElement(v, 'value') = 2, if(tupleElement(v, 'bool_value') = 0, 'false', 'true'),
-    tupleElement(v, 'value') = 3, toString(tupleElement(v, 'int_value')),
-    tupleElement(v, 'value') = 4, otel_double(tupleElement(v, 'double_value')),
-    tupleElement(v, 'value') = 5, concat('[', arrayStringConcat(arrayMap(e -> otel_json_scalar(e), tupleElement(tupleElement(v, 'array_value'), 'values')), ','), ']'),
-    tupleElement(v, 'value') = 6, concat('{', arrayStringConcat(
-      arrayMap(e -> concat(toJSONString(e.key), ':', otel_json_scalar(e.value)), arraySort(e -> e.key, tupleElement(tupleElement(v, 'kvlist_value'), 'values'))),
-      ','), '}'),
-    tupleElement(v, 'value') = 7, base64Encode(tupleElement(v, 'bytes_value')),
-    ''
-  )
+    tag = 1, str,
+    tag = 2, if(bool = 0, 'false', 'true'),
+    tag = 3, toString(int),
+    tag = 4, multiIf(isNaN(dbl), 'NaN', isFinite(dbl), replaceOne(replaceOne(toString(dbl), 'e', 'e+'), 'e+-', 'e-'), dbl > 0, 'Infinity', '-Infinity'),
+    tag IN (5, 6), otel_json_list(tag, list, map),
+    tag = 7, base64Encode(bytes),
+    '')

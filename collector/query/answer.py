@@ -1,0 +1,220 @@
+"""One statement on a connection of its own: limited, judged, run, read block by block, closed.
+
+All of it blocks and runs in worker threads, except `cancel`, which any other thread may call at any time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from collector.query import native, query_settings, read_only
+from collector.query.embedded import Chunk, Control, Session
+from collector.query.http_query import HttpQuery
+from collector.query.query_error import QueryError
+from collector.query.query_error import read_only as refuse
+from collector.query.query_settings import Caps
+
+_FILTERS: Final = "additional_table_filters"
+_DEFAULT_FORMAT: Final = "TabSeparated"
+_NATIVE: Final = "Native"
+
+# Each block is encoded as if it were the whole result, so only what has no head and no foot can be streamed.
+_STREAMED: Final = frozenset(
+    {
+        "BSONEachRow",
+        "CSV",
+        "JSONCompactEachRow",
+        "JSONCompactStringsEachRow",
+        "JSONEachRow",
+        "JSONL",
+        "JSONLines",
+        "JSONStringsEachRow",
+        "MsgPack",
+        _NATIVE,
+        "NDJSON",
+        "RawBLOB",
+        "RowBinary",
+        "TSKV",
+        "TSV",
+        "TSVRaw",
+        "TabSeparated",
+        "TabSeparatedRaw",
+    }
+)
+_WHOLE_SETTINGS: Final = ("extremes", "output_format_json_array_of_rows")  # they add a foot
+# They need a schema file, write one, or speak a wire protocol.
+_CLOSED_FORMATS: Final = frozenset(
+    {"AvroConfluent", "CapnProto", "MySQLWire", "PNG", "PostgreSQLWire", "Protobuf", "ProtobufList", "ProtobufSingle"}
+    | {"Template"}
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What one process serves: where the data is, what there is, and how much a statement may cost."""
+
+    data_path: str
+    database: str
+    caps: Caps
+    control: Control
+    catalogue: read_only.Catalogue
+    formats: dict[str, tuple[str, str]]  # lower case -> name, content type
+    settings: frozenset[str]
+    version: str
+    timezone: str
+    display_name: str
+
+    def output_format(self, asked: str) -> tuple[str, str]:
+        """Return a format's name and its content type.
+
+        Raises:
+            QueryError: there is no such format, or it is not served here.
+        """
+        name, content_type = self.formats.get(asked.lower(), ("", ""))
+        if not name:
+            raise QueryError(73, "UNKNOWN_FORMAT", f"Unknown format {asked[:100]}.")
+        if name in _CLOSED_FORMATS:
+            raise refuse(f"Format {name} is not served here.")
+        return name, content_type
+
+
+def open_engine(data_path: str, database: str, caps: Caps) -> Engine:
+    """Open the engine, or join the one this process has open on the same path, and ask what there is."""
+    control = Control(data_path)
+    session = control.session
+
+    def rows(sql: str) -> list[list[str]]:
+        return [line.split("\t") for line in session.query(sql, "TSVRaw").decode().splitlines()]
+
+    [[version, timezone, display_name]] = rows("SELECT version(), timezone(), displayName()")
+    formats = rows("SELECT name, content_type FROM system.formats WHERE is_output")
+    return Engine(
+        data_path=data_path,
+        database=database,
+        caps=caps,
+        control=control,
+        catalogue=read_only.catalogue(session),
+        formats={name.lower(): (name, content_type) for name, content_type in formats},
+        settings=frozenset(name for [name] in rows("SELECT name FROM system.settings")),
+        version=version,
+        timezone=timezone,
+        display_name=display_name,
+    )
+
+
+class Answer:
+    """The result of one statement, while it is produced."""
+
+    def __init__(self, engine: Engine, query: HttpQuery) -> None:
+        """Nothing happens before `open`."""
+        self._engine = engine
+        self._query = query
+        self._tag = uuid.uuid4().hex
+        self._cancelled = threading.Event()
+        self._session: Session | None = None
+        self._rest: Chunk | None = None  # of a result that is not streamed
+        self._streams = False
+        self._started = time.monotonic_ns()
+        self.format = self.content_type = ""
+        self.timezone = engine.timezone
+        self.rows = self.read_rows = self.read_bytes = self.bytes = 0
+
+    def open(self) -> None:
+        """Judge the statement and start it.
+
+        Raises:
+            QueryError: it is refused, or fails before its first row.
+        """
+        self._session = session = Session(self._engine.data_path)
+        settings = self._prepared(session)
+        verdict = read_only.check(session, self._query.sql, self._query.parameters, self._engine.catalogue)
+        asked = verdict.output_format or self._query.default_format or _DEFAULT_FORMAT
+        self.format, self.content_type = self._engine.output_format(asked)
+        settings |= {name: self._engine.caps.lowered(name, text) for name, text in verdict.settings.items()}
+        self._streams = self.format in _STREAMED and not verdict.whole and not _adds_foot(settings)
+        if not self._streams:
+            settings.setdefault("max_result_bytes", str(self._engine.caps.result_bytes))
+        if self._query.protocol_version >= native.CUSTOM_SERIALIZATION:
+            settings["output_format_native_write_json_as_string"] = "1"  # else its length cannot be told
+        session.set(settings | {"log_comment": self._tag, "readonly": "1"})
+        self.timezone = settings.get("session_timezone") or self._engine.timezone
+        self._start(session)
+
+    def _prepared(self, session: Session) -> dict[str, str]:
+        engine = self._engine
+        session.set(engine.caps.settings())
+        settings = query_settings.accepted(self._query.settings, engine.caps, engine.settings)
+        if _FILTERS in settings:
+            statement = read_only.filters_statement(settings[_FILTERS])
+            settings |= read_only.check(session, statement, {}, engine.catalogue).settings
+        database = self._query.database
+        # `default` is what clients call the database nobody told them; the engine's own of that name is a file system.
+        session.use(engine.database if database in {"", *engine.catalogue.closed_databases} else database)
+        return settings
+
+    def _start(self, session: Session) -> None:
+        if self._cancelled.is_set():
+            raise QueryError(394, "QUERY_WAS_CANCELLED", "Query was cancelled.")
+        sql, parameters = self._query.sql, self._query.parameters
+        if self._streams:
+            session.stream(sql, self.format, parameters)
+            return
+        result = session.result(sql, self.format, parameters)
+        if len(result.data) > 2 * self._engine.caps.result_bytes:
+            raise QueryError(396, "TOO_MANY_ROWS_OR_BYTES", "Limit for result exceeded; ask for a format that streams.")
+        self._rest = result
+
+    def read(self) -> bytes:
+        """Return the next bytes of the result; none after the last.
+
+        Raises:
+            QueryError: the statement failed on the way.
+        """
+        chunk = self._next()
+        if chunk is None:
+            return b""
+        self.rows += chunk.rows
+        self.read_rows += chunk.read_rows
+        self.read_bytes += chunk.read_bytes
+        self.bytes += len(chunk.data)
+        if self.format == _NATIVE:
+            return native.reframe(chunk.data, chunk.rows, self._query.protocol_version)
+        return chunk.data
+
+    def _next(self) -> Chunk | None:
+        if self._streams and self._session:
+            return self._session.fetch()
+        chunk, self._rest = self._rest, None
+        return chunk
+
+    def close(self) -> None:
+        """End the statement if it still runs, and give the connection back."""
+        session, self._session = self._session, None
+        if session:
+            session.close()
+
+    def cancel(self) -> None:
+        """Make a running statement fail, from another thread."""
+        self._cancelled.set()
+        self._engine.control.cancel(self._tag)
+
+    def summary(self) -> dict[str, str]:
+        """Return what it cost so far, as X-ClickHouse-Summary words it."""
+        return {
+            "read_rows": str(self.read_rows),
+            "read_bytes": str(self.read_bytes),
+            "written_rows": "0",
+            "written_bytes": "0",
+            "total_rows_to_read": "0",
+            "result_rows": str(self.rows),
+            "result_bytes": str(self.bytes),
+            "elapsed_ns": str(time.monotonic_ns() - self._started),
+        }
+
+
+def _adds_foot(settings: dict[str, str]) -> bool:
+    return any(settings.get(name, "0") not in {"0", "false"} for name in _WHOLE_SETTINGS)

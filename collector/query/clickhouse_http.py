@@ -1,0 +1,240 @@
+"""The ClickHouse HTTP interface over the embedded engine, read only: for curl, clickhouse-connect and Grafana.
+
+    request -> http_query.py -> answer.py -------------------------------> response
+               what is asked    a connection of its own (embedded.py)      status, headers, body
+                                limits        query_settings.py
+                                three gates   read_only.py
+                                blocks        native.py                http_reply.py
+
+Decisions
+- A connection a request (0.5 ms), closed with it: nothing a reader does outlives the request, and `session_id` means
+  nothing.
+- At most `slots` statements run at once; others wait their turn. A slot is held until the last byte is with the client.
+- The first MiB of a result (16 with `wait_end_of_query=1`) is held back, as ClickHouse does: a statement that fails
+  early gets an honest status, a short one its Content-Length and its full X-ClickHouse-Summary. What is longer is
+  streamed block by block; if it fails then, the error follows between `__exception__` marks, as ClickHouse ≥ 25.11
+  writes it, and the connection is cut, so that nobody takes half a result for a whole one.
+- Formats with a head or a foot (JSON, Parquet, Arrow, …WithNames) are made whole in memory first, up to a cap.
+- A client that hangs up, or a stopping server, cancels the statement: `KILL QUERY` by a `log_comment` of ours.
+- Without keys, a request must name us by address or as localhost: a web page that lets its own name resolve to
+  127.0.0.1 (DNS rebinding) gets nothing.
+
+Not spoken: `compress=1` (ClickHouse's LZ4 framing; clickhouse-go does without over HTTP, JDBC needs `compress=false`),
+external tables, sessions, roles, progress headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from collector.query import http_query
+from collector.query.answer import Answer, Engine, open_engine
+from collector.query.http_query import HttpQuery
+from collector.query.http_reply import Reply, exception_headers
+from collector.query.query_error import QueryError
+from collector.query.query_settings import Caps
+
+log = logging.getLogger(__name__)
+
+Authenticate = Callable[[str, str], bool]  # (user, key) -> whether they may read
+Result = TypeVar("Result")
+
+_HELD_BACK: Final = 1 << 20
+_HELD_BACK_WAITING: Final = 16 << 20
+_MAX_WAITING: Final = 256  # requests that wait for a slot
+_GRACE_SECONDS: Final = 30  # for the client to take the last bytes, after the statement's own time
+_CANCEL_SECONDS: Final = 0.1
+_NOT_FOUND: Final = "There is no handle {}\n\nUse / or /ping for health checks.\n"
+_METHODS: Final = ["GET", "HEAD", "POST"]
+
+
+def clickhouse_http_app(
+    data_path: str,
+    *,
+    database: str = "otel",
+    caps: Caps | None = None,
+    slots: int = 8,
+    authenticate: Authenticate | None = None,
+    hosts: Collection[str] = (),
+) -> Starlette:
+    """Return the ASGI application; the engine opens when its lifespan starts and is left when it ends.
+
+    Args:
+        data_path: The engine's directory. One per process: the same as every other connection here.
+        database: What statements mean that name no database.
+        caps: The most one statement may cost.
+        slots: How many statements run at once.
+        authenticate: Who may read; without it, everybody who reaches the port under an address or a name in `hosts`.
+        hosts: Names, besides localhost, under which clients without keys may call.
+    """
+    endpoint = _Endpoint(data_path, database, caps or Caps(), slots, _Doorman(authenticate, hosts))
+    return Starlette(
+        routes=[
+            Route("/", endpoint, methods=_METHODS),
+            Route("/ping", _ok, methods=_METHODS),
+            Route("/replicas_status", _ok, methods=_METHODS),
+        ],
+        exception_handlers={404: _no_such_path},
+        lifespan=lambda _: endpoint.lifespan(),
+    )
+
+
+def _ok(_: Request) -> Response:
+    return PlainTextResponse("Ok.\n")
+
+
+def _no_such_path(request: Request, _: Exception) -> Response:
+    return PlainTextResponse(_NOT_FOUND.format(request.url.path), 404)
+
+
+class _Doorman:
+    """Decides who may ask."""
+
+    def __init__(self, authenticate: Authenticate | None, hosts: Collection[str]) -> None:
+        self._authenticate = authenticate
+        self._hosts = {"localhost", "testserver", *hosts}
+
+    def admit(self, request: Request, query: HttpQuery) -> None:
+        """Raise QueryError for who may not."""
+        if self._authenticate is None:
+            host = request.url.hostname or ""
+            if host not in self._hosts and not _is_address(host):
+                raise QueryError(516, "AUTHENTICATION_FAILED", f"Without keys nobody calls here as {host[:100]}.")
+        elif not self._authenticate(query.user, query.key):
+            raise QueryError(
+                516,
+                "AUTHENTICATION_FAILED",
+                f"{query.user[:100]}: Authentication failed: password is incorrect or there is no such user.",
+            )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _Endpoint:
+    """Answers statements."""
+
+    def __init__(self, data_path: str, database: str, caps: Caps, slots: int, doorman: _Doorman) -> None:
+        self._open = lambda: open_engine(data_path, database, caps)
+        self._seconds = caps.seconds + _GRACE_SECONDS
+        self._slots = anyio.CapacityLimiter(slots)
+        self._threads = anyio.CapacityLimiter(2 * slots + 1)  # a slot's statement, its cancellation, and the end of all
+        self._doorman = doorman
+        self._running: set[Answer] = set()
+        self._engine: Engine | None = None
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Hold the engine open; at the end cancel what still runs."""
+        self._engine = engine = await self._in_thread(self._open)
+        try:
+            yield
+        finally:
+            self._engine = None
+            for answer in list(self._running):
+                await self._cancel(answer)
+            await self._in_thread(engine.control.close)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        request = Request(scope, receive)
+        with contextlib.suppress(ClientDisconnect):
+            try:
+                query = await http_query.read(request)
+                self._doorman.admit(request, query)
+                if query.given:
+                    await self._answer(request, query, send)
+                else:
+                    await _ok(request)(scope, receive, send)
+            except QueryError as error:
+                log.debug("refused: %s", error.message)
+                await self._error(error)(scope, receive, send)
+
+    async def _answer(self, request: Request, query: HttpQuery, send: Send) -> None:
+        if self._slots.statistics().tasks_waiting >= _MAX_WAITING:
+            raise QueryError(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries.")
+        reply: Reply | None = None
+        with anyio.move_on_after(self._seconds) as time:
+            async with self._slots, self._started(query, request) as answer:
+                held, ended = await self._hold_back(answer, query)
+                reply = Reply(self._opened(), query, answer, send)
+                if ended or request.method == "HEAD":
+                    await reply.whole(held)
+                else:
+                    await reply.stream(held, self._read)
+        if time.cancelled_caught and reply is None:
+            raise QueryError(159, "TIMEOUT_EXCEEDED", f"Timeout exceeded: maximum: {self._seconds} seconds.")
+        # A reply that ran out of time stays incomplete: the server cuts the connection.
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            raise QueryError(236, "ABORTED", "The server is shutting down.")
+        return self._engine
+
+    @contextlib.asynccontextmanager
+    async def _started(self, query: HttpQuery, request: Request) -> AsyncIterator[Answer]:
+        answer = Answer(self._opened(), query)
+        self._running.add(answer)
+        watch = asyncio.create_task(self._watch(request, answer))
+        try:
+            await self._in_thread(answer.open)
+            yield answer
+        finally:
+            self._running.discard(answer)
+            watch.cancel()
+            with anyio.CancelScope(shield=True):
+                await self._in_thread(answer.close)
+            log.debug("%s by %s: %d rows, %d bytes", query.query_id, query.user, answer.rows, answer.bytes)
+
+    async def _watch(self, request: Request, answer: Answer) -> None:
+        """Cancel the statement when the client is gone or has had its time."""
+        with anyio.move_on_after(self._seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        await self._cancel(answer)
+
+    async def _cancel(self, answer: Answer) -> None:
+        while answer in self._running:  # again, in case it was about to start
+            await self._in_thread(answer.cancel)
+            await asyncio.sleep(_CANCEL_SECONDS)
+
+    async def _read(self, answer: Answer) -> bytes:
+        return await self._in_thread(answer.read)
+
+    async def _hold_back(self, answer: Answer, query: HttpQuery) -> tuple[list[bytes], bool]:
+        """Return the first pieces of a result, and whether they are all of it."""
+        limit = _HELD_BACK_WAITING if query.waits else _HELD_BACK
+        held: list[bytes] = []
+        size = 0
+        while size < limit:
+            piece = await self._read(answer)
+            if not piece:
+                return held, True
+            held.append(piece)
+            size += len(piece)
+        return held, False
+
+    async def _in_thread(self, call: Callable[[], Result]) -> Result:
+        return await anyio.to_thread.run_sync(call, limiter=self._threads)
+
+    def _error(self, error: QueryError) -> Response:
+        version = self._engine.version if self._engine else "unknown"
+        return PlainTextResponse(error.text(version), error.status, exception_headers(error))

@@ -1,0 +1,105 @@
+"""Connections to the ClickHouse engine inside this process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import chdb
+from chdb._exceptions import ChdbError  # what connections raise; chdb.ChdbError is another class
+
+from collector.query.query_error import from_engine
+
+Result = TypeVar("Result")
+
+
+class Session:
+    """One connection: settings and database of its own. For one thread at a time, but not always the same one."""
+
+    def __init__(self, data_path: str) -> None:
+        # The engine compares paths letter by letter; this is the spelling clickhouse-connect uses too.
+        connect: Callable[[str], Any] = chdb.connect
+        self._connection = _engine_errors(lambda: connect(os.path.realpath(data_path)))
+        self._stream: Any = None
+
+    def classify(self, sql: str) -> tuple[int, bool]:
+        """Return how many statements this is and whether all of them read, by the engine's own judgement."""
+        kind = self._connection._conn.classify_query(sql)  # noqa: SLF001 - it has no public door
+        return int(kind["statement_count"]), kind["query_class"].name == "READ_ONLY"
+
+    def query(self, sql: str, output_format: str, parameters: Mapping[str, str] | None = None) -> bytes:
+        """Run a statement to its end and return the bytes of its result."""
+        return self.result(sql, output_format, parameters).data
+
+    def result(self, sql: str, output_format: str, parameters: Mapping[str, str] | None = None) -> Chunk:
+        """Run a statement to its end."""
+        answer = _engine_errors(lambda: self._connection.query(sql, output_format, params=dict(parameters or {})))
+        return Chunk(answer)
+
+    def stream(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> None:
+        """Start a statement whose result `fetch` returns block by block."""
+        self._stream = _engine_errors(lambda: self._connection.send_query(sql, output_format, params=dict(parameters)))
+
+    def fetch(self) -> Chunk | None:
+        """Return the next block of the stream, each encoded as if it were the only one; None after the last."""
+        block = _engine_errors(self._stream.fetch)
+        return None if block is None else Chunk(block)
+
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Change settings of this connection."""
+        changes = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
+        if changes:
+            self.query(f"SET {changes}", "Null")
+
+    def use(self, database: str) -> None:
+        """Make a database the one that names without a database mean."""
+        escaped = database.replace("\\", "\\\\").replace("`", "\\`")
+        self.query(f"USE `{escaped}`", "Null")
+
+    def close(self) -> None:
+        """End what runs and give the connection back."""
+        if self._stream is not None:
+            _engine_errors(self._stream.close)
+        self._connection.close()
+
+
+class Chunk:
+    """A result or a part of one, with what it cost."""
+
+    def __init__(self, answer: Any) -> None:
+        self.data: bytes = answer.bytes() or b""
+        self.rows: int = answer.rows_read()  # rows of the result
+        self.read_rows: int = answer.storage_rows_read()
+        self.read_bytes: int = answer.storage_bytes_read()
+
+
+class Control:
+    """A connection that stays open: it keeps the engine alive between requests, and cancels queries of others."""
+
+    def __init__(self, data_path: str) -> None:
+        self.session = Session(data_path)
+        self._lock = threading.Lock()
+
+    def cancel(self, tag: str) -> None:
+        """Cancel the query that runs with this `log_comment`, if there is one."""
+        with self._lock:
+            self.session.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(tag)}", "Null")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._lock:
+            self.session.close()
+
+
+def quoted(text: str) -> str:
+    """Quote a text for SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _engine_errors(call: Callable[[], Result]) -> Result:
+    try:
+        return call()
+    except (ChdbError, RuntimeError) as error:
+        raise from_engine(error) from None

@@ -1,0 +1,259 @@
+"""`configure()` and `shutdown()`: providers, processors and exporters, put together once and taken apart again."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from opentelemetry.sdk.resources import (
+    SERVICE_INSTANCE_ID,
+    SERVICE_NAME,
+    SERVICE_VERSION,
+    OTELResourceDetector,
+    Resource,
+)
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NoOpTracer, NoOpTracerProvider
+
+from otel_interactions import conventions as names
+from otel_interactions import settings
+from otel_interactions.errors import ConfigurationError
+from otel_interactions.export.lanes import Lanes
+from otel_interactions.export.otlp import DEFAULT_ENDPOINTS, make_exporter
+from otel_interactions.export.tally import Tally
+from otel_interactions.guard import guard
+from otel_interactions.log import forget_said
+from otel_interactions.process import PROCESS
+from otel_interactions.provider import GLOBAL, make_global, prepare
+from otel_interactions.recorder import AFTER_SHUTDOWN, DISABLED, Recorder, Status, install, installed, state
+from otel_interactions.values import as_attributes
+
+FLUSH_TIMEOUT_MS: Final = 10_000
+SHUTDOWN_TIMEOUT_MS: Final = 5_000  # what a dead collector may cost an application that ends
+SCOPE: Final = "otel_interactions"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipeline:
+    """What one `configure()` put together; `lanes` is None where the application's own provider exports."""
+
+    provider: TracerProvider
+    own: bool
+    lanes: Lanes | None
+    tally: Tally
+
+
+class _Current:
+    """The pipeline in use, and the counts of the last one."""
+
+    lock = threading.RLock()
+    pipeline: _Pipeline | None = None
+    tally = Tally("")
+    at_exit = False
+
+
+def configure(
+    *,
+    service_name: str | None = None,
+    service_version: str | None = None,
+    environment: str | None = None,
+    endpoint: str | None = None,
+    protocol: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    resource_attributes: Mapping[str, Any] | None = None,
+    tracer_provider: TracerProvider | None = None,
+    set_global: bool = True,
+    enabled: bool | None = None,
+    capture_content: bool | None = None,
+) -> None:
+    """Start recording. None leaves a setting to its environment variable, else to its default (`settings.py`).
+
+    Called again, it sends what the first configuration has waiting and replaces it.
+
+    Args:
+        service_name: the name of the application.
+        service_version: its version.
+        environment: where it runs: `production`.
+        endpoint: the collector: `http://host:4317`; https:// switches TLS on.
+        protocol: `grpc` or `http/protobuf`.
+        headers: headers of each request to the collector.
+        resource_attributes: more attributes on everything this process sends.
+        tracer_provider: an SDK provider to record through instead of one of our own. It keeps its own exporters;
+            ours is added only where `endpoint` is given too.
+        set_global: make the provider the one other instrumentations use, so that they join the sessions.
+        enabled: False records nothing.
+        capture_content: False keeps lengths instead of texts, arguments and results.
+
+    Raises:
+        ConfigurationError: a setting has a value it cannot have; what was configured before goes on.
+    """
+    on = settings.switch("enabled", enabled)
+    capture = settings.switch("capture_content", capture_content)
+    chosen = settings.protocol(protocol)
+    tally = Tally(settings.address(endpoint, DEFAULT_ENDPOINTS[chosen]))
+    if tracer_provider is not None and not isinstance(tracer_provider, TracerProvider):
+        raise ConfigurationError("tracer_provider", f"{tracer_provider!r}", "an opentelemetry.sdk TracerProvider")
+    with _Current.lock:
+        if not on:
+            _retire(DISABLED)
+            return
+        provider = tracer_provider or _provider(service_name, service_version, environment, resource_attributes)
+        prepare(provider)
+        tracer = provider.get_tracer(SCOPE, _version())
+        if isinstance(tracer, NoOpTracer):  # OTEL_SDK_DISABLED
+            _retire(DISABLED)
+            return
+        lanes = None
+        if tracer_provider is None or endpoint is not None:
+            with _telling("endpoint, protocol, headers, OTEL_EXPORTER_OTLP_*, OTEL_BSP_*"):
+                lanes = Lanes(partial(make_exporter, chosen, endpoint, headers), tally, settings.queue_size())
+            provider.add_span_processor(lanes)
+        _retire(AFTER_SHUTDOWN)
+        forget_said()
+        _Current.pipeline = _Pipeline(provider, tracer_provider is None, lanes, tally)
+        _Current.tally = tally
+        install(Recorder(provider, tracer, capture_content=capture))
+        if set_global:
+            make_global(provider)
+        if not _Current.at_exit:
+            _Current.at_exit = True
+            atexit.register(shutdown)
+
+
+def shutdown(timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
+    """Send what is waiting and stop recording; runs by itself when the interpreter exits.
+
+    Args:
+        timeout_ms: milliseconds this may take; what is left then is dropped, counted and logged.
+    """
+    with guard, _Current.lock:
+        _retire(AFTER_SHUTDOWN, timeout_ms)
+
+
+def flush(timeout_ms: float = FLUSH_TIMEOUT_MS) -> bool:
+    """Send what is waiting now.
+
+    Args:
+        timeout_ms: milliseconds this may take.
+
+    Returns:
+        True if the collector accepted all of it in time; True too where nothing is recorded.
+    """
+    with guard:
+        pipeline = _Current.pipeline
+        if pipeline is None:
+            return True
+        return (pipeline.lanes or pipeline.provider).force_flush(int(timeout_ms))
+    return False
+
+
+def status() -> Status:
+    """Return what became of everything recorded by this process so far."""
+    recorder = installed()
+    process = PROCESS if recorder is None else recorder.process
+    recorded, dropped, without_session = process.counts()
+    delivered, lost, waiting = _Current.tally.counts()
+    return Status(
+        state=state(),
+        recorded=recorded,
+        dropped=dropped,
+        without_session=without_session,
+        endpoint=_Current.tally.endpoint,
+        delivered=delivered,
+        lost=lost,
+        waiting=waiting,
+        last_error=_Current.tally.last_error,
+    )
+
+
+def _retire(reason: str, timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
+    """Stop the pipeline in use; from here on interactions are dropped for `reason`."""
+    pipeline, _Current.pipeline = _Current.pipeline, None
+    if pipeline is None and reason == AFTER_SHUTDOWN:
+        return
+    install(None, reason)
+    if pipeline is None:
+        return
+    with guard:
+        if GLOBAL.current is pipeline.provider and pipeline.own:
+            GLOBAL.current = NoOpTracerProvider()
+        if pipeline.lanes is not None:
+            pipeline.lanes.shutdown(int(timeout_ms))
+        if pipeline.own:
+            pipeline.provider.shutdown()
+        else:
+            pipeline.provider.force_flush(int(timeout_ms))
+
+
+def _provider(
+    service_name: str | None,
+    service_version: str | None,
+    environment: str | None,
+    resource_attributes: Mapping[str, Any] | None,
+) -> TracerProvider:
+    given = {
+        SERVICE_NAME: service_name,
+        SERVICE_VERSION: service_version,
+        names.DEPLOYMENT_ENVIRONMENT_NAME: environment,
+    }
+    attributes = as_attributes(resource_attributes)
+    attributes |= as_attributes({name: value for name, value in given.items() if value is not None})
+    named_instance = SERVICE_INSTANCE_ID in {*attributes, *OTELResourceDetector().detect().attributes}
+    if not named_instance:
+        attributes[SERVICE_INSTANCE_ID] = PROCESS.instance_id
+    with _telling("OTEL_TRACES_SAMPLER, OTEL_SPAN_*_LIMIT, OTEL_RESOURCE_ATTRIBUTES"):
+        provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
+    if not named_instance:
+        _follow_forks(provider)
+    return provider
+
+
+def _follow_forks(provider: TracerProvider) -> None:
+    """Give the resource in a forked child the child's instance id, which its spans carry too.
+
+    OpenTelemetry's own hook, which makes up another id, was registered before this one and so runs before it.
+    """
+    found = weakref.ref(provider)
+
+    def rename() -> None:
+        update = getattr(found(), "_update_resource", None)  # private: without it the spans alone carry the id
+        if update is not None:
+            with guard:
+                update(Resource({SERVICE_INSTANCE_ID: PROCESS.instance_id}))
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=rename)
+
+
+@contextmanager
+def _telling(which: str) -> Iterator[None]:
+    """Turn what OpenTelemetry's classes raise for a bad value into a ConfigurationError."""
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(which, str(error) or repr(error), "see opentelemetry.io, SDK configuration") from error
+
+
+def _version() -> str:
+    try:
+        return version("otel-interactions")
+    except PackageNotFoundError:  # a copy of the source, not an installation
+        return ""
+
+
+def _new_lock() -> None:
+    _Current.lock = threading.RLock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)

@@ -1,0 +1,1 @@
+"""Ended spans leave the process: two lanes, each with its own OTLP exporter."""

@@ -1,0 +1,172 @@
+"""What makes the spans of interactions, while there is one: `configure()` installs it, `shutdown()` removes it."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import Link, Span, SpanContext, StatusCode, TraceFlags, Tracer
+
+from otel_interactions import conventions as names
+from otel_interactions.failures import Failure
+from otel_interactions.log import say_once
+from otel_interactions.process import PROCESS, Process
+from otel_interactions.values import AttributeValue
+
+Kind: TypeAlias = Literal[
+    "session_start",
+    "session_end",
+    "user_message",
+    "assistant_response",
+    "tool_call",
+    "tool_response",
+    "audio_input",
+    "audio_output",
+    "error",
+    "ui_event",
+    "state_transition",
+    "performance_metric",
+    "event",
+]
+Attributes: TypeAlias = Mapping[str, AttributeValue]
+
+NOT_CONFIGURED: Final = "not_configured"
+AFTER_SHUTDOWN: Final = "after_shutdown"
+DISABLED: Final = "disabled"
+NOT_SAMPLED: Final = "not_sampled"
+
+_ADVICE: Final = {
+    NOT_CONFIGURED: (logging.WARNING, "call otel_interactions.configure() when the application starts"),
+    AFTER_SHUTDOWN: (logging.WARNING, "otel_interactions.shutdown() has run; call configure() to record again"),
+    DISABLED: (logging.INFO, "recording is switched off by OTEL_INTERACTIONS_ENABLED or OTEL_SDK_DISABLED"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Makes, numbers and finishes the spans of interactions.
+
+    Args:
+        provider: where the spans come from.
+        tracer: our tracer of that provider.
+        capture_content: whether texts, arguments and results are recorded, or only their lengths.
+        process: whose numbers and counts are used.
+        clock: nanoseconds since 1970.
+        new_id: makes ids of sessions ("session") and tool calls ("call").
+    """
+
+    provider: TracerProvider
+    tracer: Tracer
+    capture_content: bool = True
+    process: Process = PROCESS
+    clock: Callable[[], int] = time.time_ns
+    new_id: Callable[[str], str] = lambda _purpose: str(uuid.uuid4())
+
+    def start(
+        self, kind: Kind, name: str, attributes: Attributes, *, context: Context, links: Sequence[Link], start_ns: int
+    ) -> Span:
+        """Start the span of one interaction; it is not made current."""
+        return self.tracer.start_span(
+            name,
+            context,
+            attributes={**attributes, names.TYPE: kind},
+            links=links,
+            start_time=start_ns,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    def finish(self, kind: Kind, span: Span, attributes: Attributes, *, failure: Failure | None, end_ns: int) -> bool:
+        """Number the span and hand it to the exporter; return False if it is not to be sent."""
+        if not span.is_recording() or not span.get_span_context().trace_flags.sampled:
+            span.end(end_ns)
+            self.process.drop(NOT_SAMPLED)
+            return False
+        span.set_attributes(
+            {
+                **attributes,
+                names.TYPE: kind,
+                names.SERVICE_INSTANCE_ID: self.process.instance_id,
+                names.SEQUENCE: self.process.number(kind),
+            }
+        )
+        if failure is not None:
+            span.set_attributes(failure.attributes())
+            span.set_status(StatusCode.ERROR, f"{failure.type}: {failure.message}"[:500])
+        span.end(end_ns)
+        return True
+
+    def root(self, trace_id: int, span_id: int, *, remote: bool) -> SpanContext:
+        """Return the root of a session's trace as the parent of its spans, with the sampler's decision for it."""
+        decision = self.provider.sampler.should_sample(None, trace_id, "session_start").decision
+        flags = TraceFlags.SAMPLED if decision is Decision.RECORD_AND_SAMPLE else TraceFlags.DEFAULT
+        if self.provider.id_generator.is_trace_id_random():
+            flags |= TraceFlags.RANDOM_TRACE_ID
+        return SpanContext(trace_id, span_id, is_remote=remote, trace_flags=TraceFlags(flags))
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What became of everything recorded by this process so far.
+
+    `recorded` interactions were handed to the exporter; `dropped` ones were not, by reason: `not_configured`,
+    `after_shutdown`, `disabled`, `not_sampled`, `fault`. Of the spans handed to our exporter, those of other
+    instrumentations included, `delivered` were accepted by the collector, `lost` were given up, by reason:
+    `export_failed`, `queue_full`, `shutdown`; `waiting` are in memory.
+    """
+
+    state: str
+    recorded: Mapping[str, int]
+    dropped: Mapping[str, int]
+    without_session: int
+    endpoint: str = ""
+    delivered: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    last_error: str = ""
+
+
+class _Installed:
+    """The recorder in use; without one, the reason why."""
+
+    recorder: Recorder | None = None
+    reason: str = NOT_CONFIGURED
+
+
+def install(recorder: Recorder | None, reason: str = "") -> tuple[Recorder | None, str]:
+    """Put a recorder to use, or none for a reason; return what was there before, to be put back."""
+    before = _Installed.recorder, _Installed.reason
+    _Installed.recorder, _Installed.reason = recorder, reason
+    return before
+
+
+def installed() -> Recorder | None:
+    """Return the recorder in use."""
+    return _Installed.recorder
+
+
+def state() -> str:
+    """Return `recording`, or why not."""
+    return "recording" if _Installed.recorder is not None else _Installed.reason
+
+
+def recorder_for(kind: Kind) -> Recorder | None:
+    """Return the recorder for one interaction; without one, count and say what was dropped and why."""
+    recorder = _Installed.recorder
+    if recorder is None:
+        refuse(kind, _Installed.reason)
+    return recorder
+
+
+def refuse(kind: Kind, reason: str) -> None:
+    """Count one interaction as dropped for `reason`, and say once what to do about it."""
+    PROCESS.drop(reason)
+    level, advice = _ADVICE[reason]
+    say_once(reason, level, "%s was not recorded: %s (said once; status() counts)", kind, advice)

@@ -1,0 +1,216 @@
+"""Tools the model calls: call and response on one span, or the response alone where it arrives separately."""
+
+from __future__ import annotations
+
+import inspect
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
+
+from otel_interactions import conventions as names
+from otel_interactions.decorators import wrap
+from otel_interactions.failures import Failure, of_exception
+from otel_interactions.guard import guard
+from otel_interactions.recorder import installed
+from otel_interactions.recording import Recording, record, span_name
+from otel_interactions.values import MAX_ITEMS, AttributeValue, as_number, as_text, clean
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_ABSENT: Any = object()
+EXECUTE_TOOL = "execute_tool"
+
+
+class ToolCall(Recording):
+    """One call of a tool, made by `tool_call()`."""
+
+    def __init__(
+        self, name: str, arguments: object, call_id: str | None, attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        self.tool_name = name if isinstance(name, str) else str(name)
+        super().__init__("tool_call", span_name("tool_call", self.tool_name), attributes)
+        self.call_id = clean(str(call_id)) if call_id is not None else _new_call_id()
+        self._arguments = arguments
+        self._yielded: list[Any] = []
+        self._extra = attributes
+        self._put(
+            {
+                names.GEN_AI_OPERATION_NAME: EXECUTE_TOOL,
+                names.GEN_AI_TOOL_NAME: self.tool_name,
+                names.GEN_AI_TOOL_CALL_ID: self.call_id,
+            }
+        )
+
+    def result(self, value: Any) -> None:
+        """Record what the tool gave back: a str as it is, anything else as JSON."""
+        with guard:
+            self._attributes |= _result(value, capture=self._captures)
+
+    def start(self) -> ToolCall:
+        """Begin now, without becoming current; `with` does this."""
+        self._start(None)
+        with guard:
+            if self._captures and self._arguments is not None:
+                self._attributes[names.GEN_AI_TOOL_ARGUMENTS] = as_text(self._arguments)
+        self._arguments = None
+        return self
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function: each call is recorded under this name."""
+        return _decorate(function, self.tool_name, self._extra)
+
+    def yielded(self, item: Any) -> None:
+        """Hear one value of a decorated generator; all of them together are its result."""
+        if len(self._yielded) < MAX_ITEMS:
+            self._yielded.append(item)
+
+    def returned(self, value: Any) -> Any:
+        """Hear the result, and end."""
+        if value is not None or not self._yielded:
+            self._yielded = []
+            self.result(value)
+        self.leave(None)
+        return value
+
+    def leave(self, error: BaseException | None) -> None:
+        """End; a generator's values so far are the result."""
+        if self._yielded:
+            self.result(self._yielded)
+        super().leave(error)
+
+
+@overload
+def tool_call(name: F) -> F: ...
+@overload
+def tool_call(
+    name: str,
+    *,
+    arguments: Mapping[str, Any] | str | None = None,
+    call_id: str | None = None,
+    result: Any = ...,
+    error: BaseException | str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> ToolCall: ...
+@overload
+def tool_call(*, name: str | None = None, attributes: Mapping[str, Any] | None = None) -> Callable[[F], F]: ...
+
+
+def tool_call(
+    name: Any = None,
+    *,
+    arguments: Mapping[str, Any] | str | None = None,
+    call_id: str | None = None,
+    result: Any = _ABSENT,
+    error: BaseException | str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
+    """Record a tool call with its response.
+
+    `@tool_call` and `@tool_call(name="...")` on a function of any kind record each call with its arguments, its result
+    or error, and its time. `with tool_call("name", arguments={...}) as call: call.result(...)` does the same by hand.
+    `tool_call("name", arguments={...}, result=...)` records a call that is over.
+
+    Args:
+        name: the tool's name; that of the function unless given.
+        arguments: what it was called with, by name.
+        call_id: the id the model gave the call; a new one unless given.
+        result: what it gave back.
+        error: why it failed.
+        attributes: more attributes.
+    """
+    if callable(name):
+        return _decorate(name, None, attributes)
+    if name is None:
+        return lambda function: _decorate(function, None, attributes)
+    call = ToolCall(name, arguments, call_id, attributes)
+    if result is _ABSENT and error is None:
+        return call
+    call.start()
+    if error is not None:
+        call.fail(error)
+    if result is not _ABSENT:
+        call.result(result)
+    call.end()
+    return call
+
+
+def tool_response(
+    name: str,
+    result: Any = None,
+    *,
+    call_id: str | None = None,
+    duration_ms: float | None = None,
+    error: BaseException | str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Recording:
+    """Record the response of a tool that arrives apart from its call.
+
+    Args:
+        name: the tool's name.
+        result: what it gave back: a str as it is, anything else as JSON.
+        call_id: the id of the call it answers.
+        duration_ms: milliseconds the tool took.
+        error: why it failed.
+        attributes: more attributes.
+    """
+    recorder = installed()
+    fields: dict[str, Any] = {
+        names.GEN_AI_OPERATION_NAME: EXECUTE_TOOL,
+        names.GEN_AI_TOOL_NAME: name,
+        names.GEN_AI_TOOL_CALL_ID: call_id,
+        names.DURATION_MS: as_number(duration_ms),
+    }
+    failure = None
+    ready: dict[str, AttributeValue] = {}
+    with guard:
+        ready = _result(result, capture=recorder is not None and recorder.capture_content)
+        if error is not None:
+            known = isinstance(error, BaseException)
+            failure = of_exception(error) if known else Failure("_OTHER", clean(str(error)), "")  # type: ignore[arg-type]
+    return record("tool_response", fields, ready=ready, attributes=attributes, detail=name, failure=failure)
+
+
+def _decorate(function: F, name: str | None, attributes: Mapping[str, Any] | None) -> F:
+    tool = name or getattr(function, "__name__", None) or type(function).__name__
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions do not tell theirs
+        signature = None
+
+    def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
+        return ToolCall(tool, _named(signature, args, kwargs), None, attributes)
+
+    return wrap(function, opener)
+
+
+def _named(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call by name; without `self`."""
+    positional = {"args": list(args), **kwargs} if args else kwargs
+    if signature is None:
+        return positional
+    try:
+        bound = signature.bind(*args, **kwargs).arguments
+    except TypeError:  # wrong arguments: the function will say so itself
+        return positional
+    named: dict[str, Any] = {}
+    for index, (key, value) in enumerate(bound.items()):
+        if index == 0 and key in {"self", "cls"}:
+            continue
+        if signature.parameters[key].kind is inspect.Parameter.VAR_KEYWORD:
+            named |= value
+        else:
+            named[key] = value
+    return named
+
+
+def _result(value: Any, *, capture: bool) -> dict[str, AttributeValue]:
+    text = as_text(value)
+    fields: dict[str, AttributeValue] = {names.TEXT_LENGTH: len(text)}
+    if capture:
+        fields[names.GEN_AI_TOOL_RESULT] = text
+    return fields
+
+
+def _new_call_id() -> str:
+    recorder = installed()
+    return f"call_{uuid.uuid4().hex}" if recorder is None else recorder.new_id("call")

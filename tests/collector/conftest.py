@@ -1,0 +1,285 @@
+"""One embedded ClickHouse for this test process, and what OTLP values must look like once they are rows."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from collector.clickhouse import ClickHouse
+from collector.journal import segment
+from collector.load.loader import INBOX, insert_settings
+from collector.request import Request, Signal
+from collector.schema import migrator
+
+
+class Engine:
+    """The embedded engine, migrated. Tests share it and tell their rows apart by segment, peer or ids."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it below `folder`; a process can open one such path only."""
+        self.folder = folder
+        self.database = ClickHouse(folder, None)
+        migrator.migrate(self.database)
+
+    def ask(self, sql: str, **parameters: Any) -> list[Sequence[Any]]:
+        """Query it."""
+        return self.database.rows(sql, parameters)
+
+    def freeze(self, folder: Path, *requests: Request) -> Path:
+        """Write a frozen segment of these requests."""
+        written = segment.Segment(folder)
+        written.append(requests)
+        return written.freeze()
+
+    def insert(self, path: Path) -> None:
+        """Load a frozen segment once, as the loader does; a refusal is raised."""
+        self.database.insert_file(INBOX, path, "ProtobufSingle", insert_settings(path.stem, embedded=True))
+
+    def store(self, folder: Path, *requests: Request) -> str:
+        """Freeze and load; return the segment's name, which its rows carry."""
+        path = self.freeze(folder, *requests)
+        self.insert(path)
+        return path.stem
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The one embedded engine of this process."""
+    opened = Engine(tmp_path_factory.mktemp("engine"))
+    yield opened
+    opened.database.close()
+
+
+def make_request(
+    body: bytes, signal: Signal = Signal.TRACES, *, items: int = 1, tenant: str = "default", peer: str = ""
+) -> Request:
+    """Wrap a body as the receiver does."""
+    return Request(signal, body, items, tenant, time.time_ns(), peer)
+
+
+@pytest.fixture(scope="session")
+def request_of() -> Callable[..., Request]:
+    """Make a request for the journal out of a body."""
+    return make_request
+
+
+_KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
+_STATUSES = ("Unset", "Ok", "Error")
+_TAGS = {
+    None: 0,
+    "string_value": 1,
+    "bool_value": 2,
+    "int_value": 3,
+    "double_value": 4,
+    "array_value": 5,
+    "kvlist_value": 6,
+    "bytes_value": 7,
+}
+_ESCAPE = re.compile(r"\\u[0-9A-Fa-f]{4}")
+
+
+class Reference:
+    """The OpenTelemetry exporter's renderings, written anew from its rules (reference/otlp-receiver.md, 1.5).
+
+    Nothing here knows how the collector does it: this is what its rows are compared with.
+    """
+
+    @classmethod
+    def text(cls, value: AnyValue) -> str:
+        """Render an attribute's value or a log's body."""
+        kind = value.WhichOneof("value")
+        if kind == "string_value":
+            return value.string_value
+        if kind == "bytes_value":
+            return base64.b64encode(value.bytes_value).decode()
+        if kind == "double_value":
+            return cls._number(value.double_value).strip('"')
+        return "" if kind is None else cls._json(value)
+
+    @classmethod
+    def _json(cls, value: AnyValue) -> str:
+        match value.WhichOneof("value"):
+            case "array_value":
+                return "[" + ",".join(map(cls._json, value.array_value.values)) + "]"
+            case "kvlist_value":
+                found = {entry.key: cls._json(entry.value) for entry in value.kvlist_value.values}
+                return "{" + ",".join(cls._quoted(key) + ":" + found[key] for key in sorted(found)) + "}"
+            case "string_value":
+                return cls._quoted(value.string_value)
+            case "bytes_value":
+                return '"' + base64.b64encode(value.bytes_value).decode() + '"'
+            case "bool_value":
+                return "true" if value.bool_value else "false"
+            case "int_value":
+                return str(value.int_value)
+            case "double_value":
+                return cls._number(value.double_value)
+        return "null"
+
+    @staticmethod
+    def _quoted(text: str) -> str:
+        return json.dumps(text, ensure_ascii=False)
+
+    @staticmethod
+    def _number(number: float) -> str:
+        """ECMAScript's Number::toString, save that -0 keeps its sign as in Go; NaN and infinities in quotes."""
+        if not math.isfinite(number):
+            return '"NaN"' if math.isnan(number) else '"Infinity"' if number > 0 else '"-Infinity"'
+        if number == 0:
+            return "-0" if math.copysign(1, number) < 0 else "0"
+        sign = "-" if number < 0 else ""
+        digits, _, power = f"{abs(number)!r}".partition("e")
+        whole, _, fraction = digits.partition(".")
+        fraction = "" if fraction == "0" else fraction
+        significant = (whole + fraction).lstrip("0")
+        point = int(power or 0) + len(whole) - (len(whole + fraction) - len(significant))
+        if not whole.strip("0"):
+            point = int(power or 0) - (len(fraction) - len(fraction.lstrip("0")))
+        significant = significant.rstrip("0")
+        if len(significant) <= point <= 21:
+            return sign + significant + "0" * (point - len(significant))
+        if 0 < point <= 21:
+            return sign + significant[:point] + "." + significant[point:]
+        if -6 < point <= 0:
+            return sign + "0." + "0" * -point + significant
+        mantissa = significant[0] + ("." + significant[1:] if significant[1:] else "")
+        return f"{sign}{mantissa}e{point - 1:+d}"
+
+    @staticmethod
+    def normal(text: str) -> str:
+        """Level what JSON leaves open: the case of escapes, and whether U+2028 and U+2029 are escaped."""
+        lowered = _ESCAPE.sub(lambda match: match[0].lower(), text)
+        return lowered.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+    @classmethod
+    def levelled(cls, cell: Any) -> Any:
+        """Level a stored cell, however nested, as the reference levels its own texts."""
+        if isinstance(cell, str):
+            return cls.normal(cell)
+        if isinstance(cell, list | tuple):
+            return type(cell)(map(cls.levelled, cell))
+        return cell
+
+    @staticmethod
+    def is_deep(value: AnyValue) -> bool:
+        """Tell whether a value nests deeper than the columns, so that it is stored as JSON text, a string."""
+        nested = {"array_value", "kvlist_value"}
+        inner = [*value.array_value.values, *(entry.value for entry in value.kvlist_value.values)]
+        return any(each.WhichOneof("value") in nested for each in inner)
+
+    @classmethod
+    def tags(cls, attributes: Sequence[KeyValue]) -> list[int]:
+        """Return the OTLP tag of each attribute's value; a deep one is text."""
+        return [1 if cls.is_deep(each.value) else _TAGS[each.value.WhichOneof("value")] for each in attributes]
+
+    @classmethod
+    def pairs(cls, attributes: Sequence[KeyValue]) -> list[tuple[str, str]]:
+        """Return attributes as they were sent, rendered: a key sent twice stays twice."""
+        return [(each.key, cls.text(each.value)) for each in attributes]
+
+    @staticmethod
+    def identity(raw: bytes, length: int) -> str:
+        """Render an id: lower-case hex, empty when all zero."""
+        return "" if raw == bytes(length) else raw.hex()
+
+    @staticmethod
+    def time(nanoseconds: int) -> int:
+        """Render a time; what passes the year 2262 wraps, as in the exporter's time.Unix."""
+        return nanoseconds - 2**64 if nanoseconds >= 2**63 else nanoseconds
+
+    @classmethod
+    def spans(cls, request: ExportTraceServiceRequest) -> list[tuple[Any, ...]]:
+        """Return the rows a traces request must become, in the order of `SPANS`."""
+        rows = [
+            (
+                span.name,
+                cls.identity(span.trace_id, 16),
+                cls.identity(span.span_id, 8),
+                cls.identity(span.parent_span_id, 8),
+                span.trace_state,
+                _KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else "",
+                cls.time(span.start_time_unix_nano),
+                max(0, span.end_time_unix_nano - span.start_time_unix_nano),
+                cls.pairs(span.attributes),
+                cls.tags(span.attributes),
+                _STATUSES[span.status.code] if 0 <= span.status.code < len(_STATUSES) else "",
+                span.status.message,
+                [(e.name, cls.time(e.time_unix_nano), cls.pairs(e.attributes)) for e in span.events],
+                [
+                    (cls.identity(x.trace_id, 16), cls.identity(x.span_id, 8), x.trace_state, cls.pairs(x.attributes))
+                    for x in span.links
+                ],
+                span.flags,
+                span.dropped_attributes_count,
+                span.dropped_events_count,
+                span.dropped_links_count,
+                cls.pairs(resource.resource.attributes),
+                resource.schema_url,
+                scope.scope.name,
+                scope.scope.version,
+                cls.pairs(scope.scope.attributes),
+                scope.schema_url,
+            )
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+        return cls.levelled(rows)
+
+    SPANS = """SpanName, TraceId, SpanId, ParentSpanId, TraceState, SpanKind, toUnixTimestamp64Nano(Timestamp), Duration,
+        arrayZip(mapKeys(SpanAttributes), mapValues(SpanAttributes)), SpanAttributeTypes, StatusCode, StatusMessage,
+        arrayMap((n, t, a) -> (n, toUnixTimestamp64Nano(t), arrayZip(mapKeys(a), mapValues(a))),
+          Events.Name, Events.Timestamp, Events.Attributes),
+        arrayMap((t, s, w, a) -> (t, s, w, arrayZip(mapKeys(a), mapValues(a))),
+          Links.TraceId, Links.SpanId, Links.TraceState, Links.Attributes),
+        Flags, DroppedAttributesCount, DroppedEventsCount, DroppedLinksCount,
+        arrayZip(mapKeys(ResourceAttributes), mapValues(ResourceAttributes)), ResourceSchemaUrl,
+        ScopeName, ScopeVersion, arrayZip(mapKeys(ScopeAttributes), mapValues(ScopeAttributes)), ScopeSchemaUrl"""
+
+    @classmethod
+    def records(cls, request: ExportLogsServiceRequest) -> list[tuple[Any, ...]]:
+        """Return the rows a logs request must become, in the order of `RECORDS`."""
+        rows = [
+            (
+                cls.text(record.body),
+                cls.identity(record.trace_id, 16),
+                cls.identity(record.span_id, 8),
+                cls.time(record.time_unix_nano or record.observed_time_unix_nano),
+                cls.time(record.observed_time_unix_nano),
+                record.severity_text,
+                record.severity_number % 256,
+                record.event_name,
+                cls.pairs(record.attributes),
+                cls.tags(record.attributes),
+                record.flags,
+                record.dropped_attributes_count,
+                cls.pairs(resource.resource.attributes),
+                scope.scope.name,
+            )
+            for resource in request.resource_logs
+            for scope in resource.scope_logs
+            for record in scope.log_records
+        ]
+        return cls.levelled(rows)
+
+    RECORDS = """Body, TraceId, SpanId, toUnixTimestamp64Nano(Timestamp), toUnixTimestamp64Nano(ObservedTimestamp),
+        SeverityText, SeverityNumber, EventName, arrayZip(mapKeys(LogAttributes), mapValues(LogAttributes)),
+        LogAttributeTypes, Flags, DroppedAttributesCount,
+        arrayZip(mapKeys(ResourceAttributes), mapValues(ResourceAttributes)), ScopeName"""
+
+
+@pytest.fixture(scope="session")
+def reference() -> type[Reference]:
+    """What OTLP must look like as rows."""
+    return Reference

@@ -1,0 +1,84 @@
+"""Bodies on their way: validated, journaled, loaded, read back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from collector.errors import Malformed
+from collector.receive.validate import VALIDATORS
+from collector.request import Request, Signal
+
+
+@dataclass
+class Outcome:
+    """What became of a body: refused, accepted but not loadable, or rows."""
+
+    refused: bool = False
+    error: str = ""
+    items: int = 0
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+
+class Journey:
+    """Takes bodies from the validator to rows. All accepted bodies share an insert, as they do in a segment."""
+
+    def __init__(self, engine: Any, reference: Any, request_of: Callable[..., Request], folder: Path) -> None:
+        """Keep segments in `folder`."""
+        self._engine, self._reference, self._request_of, self._folder = engine, reference, request_of, folder
+
+    def travel(self, bodies: Mapping[str, bytes], signal: Signal = Signal.TRACES) -> dict[str, Outcome]:
+        """Return what became of each body; what stops a segment is found by halving it."""
+        outcomes, accepted = {}, []
+        for label, body in bodies.items():
+            try:
+                passed = VALIDATORS[signal](body)
+            except Malformed:
+                outcomes[label] = Outcome(refused=True)
+                continue
+            outcomes[label] = Outcome(items=passed.items)
+            accepted.append(self._request_of(passed.body, signal, items=passed.items, peer=label))
+        self._load(accepted, outcomes)
+        return outcomes
+
+    def _load(self, requests: list[Request], outcomes: dict[str, Outcome]) -> None:
+        if not requests:
+            return
+        try:
+            name = self._engine.store(self._folder, *requests)
+        except ClickHouseError as error:
+            if len(requests) == 1:
+                outcomes[requests[0].peer].error = f"{error.code}: {str(error)[:300]}"
+                return
+            middle = len(requests) // 2
+            self._load(requests[:middle], outcomes)
+            self._load(requests[middle:], outcomes)
+            return
+        for label, rows in self._rows(name, requests[0].signal).items():
+            outcomes[label].rows = rows
+
+    def _rows(self, name: str, signal: Signal) -> dict[str, list[tuple[Any, ...]]]:
+        table, columns = (
+            ("otel_traces", self._reference.SPANS)
+            if signal is Signal.TRACES
+            else ("otel_logs", self._reference.RECORDS)
+        )
+        found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
+        sql = f"SELECT Peer, {columns} FROM otel.{table} WHERE JournalSegment = {{name:String}}"  # noqa: S608
+        for peer, *row in self._engine.ask(sql, name=name):
+            found[peer].append(self._reference.levelled(tuple(row)))
+        return found
+
+
+@pytest.fixture(scope="session")
+def journey(
+    engine: Any, reference: Any, request_of: Callable[..., Request], tmp_path_factory: pytest.TempPathFactory
+) -> Journey:
+    """The way of a body from the validator to rows."""
+    return Journey(engine, reference, request_of, tmp_path_factory.mktemp("journey"))
