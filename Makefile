@@ -1,5 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Each sets up `.venv` first when needed.
 .DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
 # Installs need no network beyond the package index the machine's pip already uses.
@@ -17,7 +19,8 @@ $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -m venv .venv
 	@echo "==> installing the locked dependencies (a few hundred MB the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade 'pip>=26'
-	@$(BIN)/python -m pip install --no-compile --progress-bar on --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --no-compile --progress-bar on --require-hashes -r requirements.lock \
+	  | sed -u -e "/^Requirement already satisfied/d" -e "/^Ignoring /d" -e "/^Looking in links/d"
 	@echo "==> installing otel-interactions"
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
@@ -42,7 +45,7 @@ types: $(READY) ## check types strictly
 	@$(BIN)/mypy
 
 bench: $(READY) ## measure spans per second, spans per CPU-second and microseconds per interaction
-	@$(BIN)/python tests/benchmarks/bench.py
+	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/bench.py
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv

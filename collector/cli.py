@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ from typing import Annotated, Any
 import typer
 
 from collector import datadir, demo, settings, telemetry
-from collector.clickhouse import ClickHouse
 from collector.errors import CollectorError, StartError
 from collector.query import questions, show
 from collector.schema import migrator
@@ -50,11 +50,11 @@ def _errors_as_sentences(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _option(name: str) -> inspect.Parameter:
     """Make the option of one setting: name and help come from the settings table."""
-    field = settings.Settings.model_fields[name]
-    default = "the user's data folder" if name == "data_dir" else "none" if field.default is None else field.default
+    row = settings.table()[name]
     option = typer.Option(
-        f"--{name.replace('_', '-')}",
-        help=f"{field.description} [env: {settings.ENVIRONMENT_PREFIX}{name.upper()}; default: {default}]",
+        row.flag,
+        help=f"{row.sentence} (env {row.variable}, default {row.default})",
+        metavar=row.kind,
         show_default=False,
     )
     annotation = Annotated[str | None, option]
@@ -86,6 +86,7 @@ _asking = _with_settings("data_dir", "host", "sql_port", "clickhouse_url")
 @_with_settings(*settings.Settings.model_fields)
 def serve(chosen: settings.Settings) -> None:
     """Run the collector until Ctrl-C or SIGTERM, then load what waits and exit."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what matters of its log reaches the operator as our own sentence
     import uvloop  # noqa: PLC0415 - only serving needs an event loop
 
     from collector.app import Collector  # noqa: PLC0415 - loads ClickHouse, half a second the other verbs need not wait
@@ -214,7 +215,7 @@ def _print_json(rows: list[dict[str, Any]]) -> None:
 def schema_print() -> None:
     """Print the whole schema as SQL a DBA can run, the ledger of the migrator included."""
     for statement in migrator.as_script():
-        typer.echo(statement)
+        typer.echo(statement, nl=False)
 
 
 @schema_app.command("migrate")
@@ -222,6 +223,8 @@ def schema_print() -> None:
 @_with_settings("clickhouse_url", "data_dir")
 def schema_migrate(chosen: settings.Settings) -> None:
     """Bring a ClickHouse server, or the embedded one of a stopped collector, to the newest schema."""
+    from collector.clickhouse import ClickHouse  # noqa: PLC0415 - as above
+
     url = chosen.clickhouse_url.get_secret_value() if chosen.clickhouse_url else None
     with contextlib.ExitStack() as undo:
         directory = datadir.DataDir(chosen.data_dir, migrator.newest())

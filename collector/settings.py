@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from collector.errors import StartError
 
 ENVIRONMENT_PREFIX = "OTEL_INTERACTIONS_"
+_KINDS = {str(int): "integer", str(float): "number", str(str): "text", str(Path): "folder"}
+_SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
 
 
 def default_data_dir() -> Path:
@@ -57,6 +63,51 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
 
+    @field_validator("host")
+    @classmethod
+    def _loopback_only(cls, host: str) -> str:
+        """Refuse what other machines reach, as long as nothing asks them for a key."""
+        try:
+            loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError as error:
+            raise ValueError("it must be an IP address or localhost") from error
+        if not loopback:
+            raise ValueError("other machines reach it, and this version has no keys to ask them for; use 127.0.0.1")
+        return host
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _http_url(cls, url: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(url.get_secret_value()) if url else None
+        if parts and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("it must look like http://user:password@host:8123")
+        return url
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setting as people read of it: flag, variable, what it takes, its default, a sentence."""
+
+    flag: str
+    variable: str
+    kind: str
+    default: str
+    sentence: str
+
+
+def table() -> dict[str, Row]:
+    """Return every setting by name; the command line's help and README's table are made of it."""
+    return {name: _row(name, field) for name, field in Settings.model_fields.items()}
+
+
+def _row(name: str, field: FieldInfo) -> Row:
+    choices = get_args(field.annotation)
+    literal = bool(choices) and isinstance(choices[0], str)
+    kind = "|".join(choices) if literal else _KINDS.get(str(field.annotation), "url")
+    default = "~/.local/share/otel-interactions" if name == "data_dir" else str(field.default or "none")
+    flag = "--" + name.replace("_", "-")
+    return Row(flag, ENVIRONMENT_PREFIX + name.upper(), kind, default, field.description or "")
+
 
 def load(**given: Any) -> Settings:
     """Build the settings from flags (those not None) over the environment over the defaults.
@@ -68,9 +119,10 @@ def load(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        flag = "--" + name.replace("_", "-")
+        name = str(first["loc"][0])
+        row, shown = table()[name], "what it is" if name in _SECRET else repr(first["input"])
+        reason = first["msg"].removeprefix("Value error, ")
         raise StartError(
-            f"{flag} ({ENVIRONMENT_PREFIX}{name.upper()}) cannot be {first['input']!r}: {first['msg'].lower()}",
+            f"{row.flag} ({row.variable}) cannot be {shown}: {reason[:1].lower()}{reason[1:]}",
             hint="otel-interactions serve --help lists what each setting takes",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from otel_interactions import conventions as names
 from otel_interactions.decorators import Active, adrive, drive, wrap
 from otel_interactions.guard import guard
+from otel_interactions.log import say_once
 from otel_interactions.recording import Recording, message
 from otel_interactions.values import MAX_TEXT, as_number, as_text
 
@@ -143,10 +145,10 @@ class AssistantResponse(Recording):
     def _hear(self, chunk: Any, text_of: TextOf | None) -> None:
         if self._first_chunk_ns is None:
             self._first_chunk_ns = self._now()
-        if isinstance(chunk, str) and text_of is None:
+        if text_of is not None:
+            chunk = _told(text_of, chunk)
+        if isinstance(chunk, str):
             self.append(chunk)
-        elif text_of is not None and (text := text_of(chunk)):
-            self.append(text)
 
     def _finishing(self, end_ns: int) -> None:
         if self._first_chunk_ns is not None:
@@ -246,6 +248,14 @@ def assistant_response(
         answer._start(None)  # noqa: SLF001  not timed: what took time is over
         answer.end()
     return answer
+
+
+def _told(text_of: TextOf, chunk: Any) -> str | None:
+    try:
+        return text_of(chunk)
+    except Exception as error:  # noqa: BLE001  the application's function: the stream goes on without that text
+        say_once("text_of", logging.WARNING, "text_of failed for a chunk, its text is missing (said once): %r", error)
+        return None
 
 
 def _seconds(milliseconds: object) -> object:

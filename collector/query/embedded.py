@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import chdb
 from chdb._exceptions import ChdbError  # what connections raise; chdb.ChdbError is another class
 
-from collector.query.query_error import from_engine
+from collector.query.query_error import QueryError, from_engine
 
 Result = TypeVar("Result")
 
@@ -33,9 +33,17 @@ class Session:
         """Run a statement to its end and return the bytes of its result."""
         return self.result(sql, output_format, parameters).data
 
-    def result(self, sql: str, output_format: str, parameters: Mapping[str, str] | None = None) -> Chunk:
-        """Run a statement to its end."""
+    def result(
+        self, sql: str, output_format: str, parameters: Mapping[str, str] | None = None, *, limit: int | None = None
+    ) -> Chunk:
+        """Run a statement to its end.
+
+        Raises:
+            QueryError: it failed, or its result is larger than `limit` bytes.
+        """
         answer = _engine_errors(lambda: self._connection.query(sql, output_format, params=dict(parameters or {})))
+        if limit is not None and answer.size() > limit:  # before it is copied
+            raise QueryError(396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit}.")
         return Chunk(answer)
 
     def stream(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> None:

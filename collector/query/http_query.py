@@ -15,7 +15,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from collector.query.query_error import QueryError, bad_arguments
+from collector.query.query_error import QueryError, bad_arguments, read_only
 
 MAX_BODY_BYTES: Final = 4 << 20  # after decompression; what is longer is data, and nobody inserts here
 _PARAMETER: Final = "param_"
@@ -124,6 +124,8 @@ def _text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
+        if body.lstrip()[:6].upper() == b"INSERT":  # with its data
+            raise read_only() from None
         raise bad_arguments("The statement is not UTF-8") from None
 
 

@@ -217,6 +217,7 @@ def _low_cardinality(arguments: list[str]) -> tuple[Skip, int]:
 
 _MEASURES: Final[dict[str, Callable[[list[str]], tuple[Skip, int]]]] = {
     "String": _string,
+    "JSON": lambda _: (_string([])[0], 8),  # with output_format_native_write_json_as_string: a version, then texts
     "FixedString": _fixed_string,
     "Decimal": _decimal,
     "Nullable": _nullable,

@@ -109,7 +109,7 @@ class Caps:
     """The most one statement may cost. A client may ask for less."""
 
     seconds: int = 60
-    memory_bytes: int = 2 << 30
+    memory_bytes: int = 1 << 30
     result_bytes: int = 256 << 20  # of a result that has to be whole before it is sent
     threads: int = os.cpu_count() or 1
 

@@ -16,6 +16,7 @@ import random
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,35 +25,36 @@ import psutil
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from otlp_builders import span, traces
+from processes import running
 from rich.console import Console
 from rich.table import Table
 
 import otel_interactions as oi
-from collector import datadir
 
 SPANS_PER_REQUEST = 512
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "400"))
 IN_FLIGHT = 8
 INTERACTIONS = 2000
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-WORDS = "the answer you asked for took a while because the kitchen was busy with rice and beans today".split()
+WORDS = ["the", "answer", "took", "a", "while", "because", "the", "kitchen", "was", "busy", "with", "beans", "today"]
 
 
 def bodies(count: int) -> list[bytes]:
     """Make distinct requests of assistant responses: 11 attributes, 300 bytes of text."""
-    import sys  # noqa: PLC0415
-
-    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-    from otlp_builders import span, traces  # noqa: PLC0415
-
     choose = random.Random(1)
-    return [traces(*(span("chat gpt-5", _attributes(choose, n), kind=3) for n in range(SPANS_PER_REQUEST))).SerializeToString() for _ in range(count)]
+    return [
+        traces(
+            *(span("chat gpt-5", _attributes(choose, n), kind=3) for n in range(SPANS_PER_REQUEST))
+        ).SerializeToString()
+        for _ in range(count)
+    ]
 
 
 def _attributes(choose: random.Random, number: int) -> dict[str, object]:
     text = " ".join(choose.choices(WORDS, k=60))[:300]
     return {
-        "session.id": f"s-{choose.randrange(100_000)}",
+        "session.id": f"s-{choose.randrange(5_000)}",
         "user.id": f"u-{choose.randrange(10_000)}",
         "interaction.type": "assistant_response",
         "gen_ai.provider.name": "openai",
@@ -91,11 +93,6 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 def bench_collector(console: Console) -> None:
     """Measure the whole path."""
-    import sys  # noqa: PLC0415
-
-    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-    from processes import running  # noqa: PLC0415
-
     distinct = bodies(20)
     requests = [distinct[n % len(distinct)] for n in range(REQUESTS)]
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as collector:
@@ -112,12 +109,16 @@ def bench_collector(console: Console) -> None:
         found = collector.ask("SELECT count() AS n FROM otel.otel_traces")[0]["n"]
         assert found == spans + 40 * SPANS_PER_REQUEST, found
         waits.sort()
-        table = Table("figure", "value", title=f"collector: {spans} spans, {len(distinct[0]) // SPANS_PER_REQUEST} bytes each")
+        table = Table(
+            "figure", "value", title=f"collector: {spans} spans, {len(distinct[0]) // SPANS_PER_REQUEST} bytes each"
+        )
         table.add_row("spans/s, acknowledged", f"{spans / acknowledged:,.0f}")
         table.add_row("spans/s, stored", f"{spans / stored:,.0f}")
         table.add_row("spans per CPU-second, collector and ClickHouse together", f"{spans / used:,.0f}")
         table.add_row("CPU us per span, collector and ClickHouse together", f"{used / spans * 1e6:.1f}")
-        table.add_row("acknowledgement ms, p50 / p99", f"{statistics.median(waits):.1f} / {waits[int(len(waits) * 0.99)]:.1f}")
+        table.add_row(
+            "acknowledgement ms, p50 / p99", f"{statistics.median(waits):.1f} / {waits[int(len(waits) * 0.99)]:.1f}"
+        )
         table.add_row("memory of the collector process, MiB", f"{process.memory_info().rss / 2**20:.0f}")
         table.add_row("load generator CPU us per span (not included)", f"{generator / spans * 1e6:.2f}")
         console.print(table)
@@ -143,7 +144,10 @@ def bench_sdk(console: Console, address: str) -> None:
         for label, call in (
             ("stock SDK: span with 11 attributes", stock),
             ("user_message(300 characters)", lambda: oi.user_message(text)),
-            ("assistant_response(300 characters, tokens)", lambda: oi.assistant_response(text, model="gpt-5", input_tokens=1, output_tokens=2)),
+            (
+                "assistant_response(300 characters, tokens)",
+                lambda: oi.assistant_response(text, model="gpt-5", input_tokens=1, output_tokens=2),
+            ),
         ):
             table.add_row(label, *(f"{value:.1f}" for value in _microseconds(call)))
     console.print(table)
@@ -151,11 +155,11 @@ def bench_sdk(console: Console, address: str) -> None:
     provider.shutdown()
 
 
-def _microseconds(call: object) -> tuple[float, float]:
+def _microseconds(call: Callable[[], object]) -> tuple[float, float]:
     waits = []
     for _ in range(INTERACTIONS):
         begun = time.perf_counter_ns()
-        call()  # type: ignore[operator]
+        call()
         waits.append((time.perf_counter_ns() - begun) / 1000)
         if len(waits) % 400 == 0:
             time.sleep(0.5)  # stay below the stock processor's queue of 2048
@@ -165,7 +169,10 @@ def _microseconds(call: object) -> tuple[float, float]:
 
 def machine() -> str:
     """Name what the figures were measured on."""
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "?",
+    )
     packages = " ".join(f"{name} {version(name)}" for name in ("chdb", "grpcio", "protobuf", "opentelemetry-sdk"))
     return f"{os.cpu_count()} x {model}, Python {platform.python_version()}, {packages}, load {os.getloadavg()[0]:.1f}"
 

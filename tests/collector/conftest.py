@@ -18,7 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from collector.clickhouse import ClickHouse
 from collector.journal import segment
-from collector.load.loader import INBOX, insert_settings
+from collector.load.loader import INBOXES, insert_settings
 from collector.request import Request, Signal
 from collector.schema import migrator
 
@@ -37,14 +37,15 @@ class Engine:
         return self.database.rows(sql, parameters)
 
     def freeze(self, folder: Path, *requests: Request) -> Path:
-        """Write a frozen segment of these requests."""
-        written = segment.Segment(folder)
+        """Write a frozen segment of these requests, all of one signal."""
+        written = segment.Segment(folder, requests[0].signal)
         written.append(requests)
         return written.freeze()
 
     def insert(self, path: Path) -> None:
         """Load a frozen segment once, as the loader does; a refusal is raised."""
-        self.database.insert_file(INBOX, path, "ProtobufSingle", insert_settings(path.stem, embedded=True))
+        inbox = INBOXES[path.stem.rpartition("-")[2]]
+        self.database.insert_file(inbox, path, "ProtobufSingle", insert_settings(path.stem, embedded=True))
 
     def store(self, folder: Path, *requests: Request) -> str:
         """Freeze and load; return the segment's name, which its rows carry."""

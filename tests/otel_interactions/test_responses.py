@@ -90,7 +90,7 @@ def test_a_stream_alone_is_the_answer(seen):
 
 
 def test_text_of_chunks_of_any_kind(seen):
-    """`text_of` finds the text in chunks that are not str; where it raises, the stream goes on."""
+    """`text_of` finds the text in chunks that are not str."""
 
     class Chunk:
         def __init__(self, text):
@@ -99,6 +99,15 @@ def test_text_of_chunks_of_any_kind(seen):
     with oi.session():
         list(oi.assistant_response().stream([Chunk("a"), Chunk(None), Chunk("b")], text_of=lambda chunk: chunk.text))
     assert seen.one("assistant_response").text == "ab"
+
+
+def test_a_text_of_that_raises_does_not_stop_the_stream(seen, lines):
+    """Where `text_of` raises, every chunk still passes, the text of the others is kept, and one line says so."""
+    chunks = [{"t": "a"}, {}, {}, {"t": "b"}]
+    with oi.session():
+        assert list(oi.assistant_response().stream(chunks, text_of=lambda chunk: chunk["t"])) == chunks
+    assert seen.one("assistant_response").text == "ab"
+    assert len([line for line in lines() if "text_of failed" in line]) == 1
 
 
 async def test_async_streams(seen):

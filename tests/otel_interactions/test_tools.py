@@ -131,6 +131,22 @@ def test_an_error_is_recorded_and_is_the_same(seen):
     assert json.loads(call.attributes[ARGUMENTS]) == {"city": "Atlantis"}
 
 
+async def test_an_error_in_a_coroutine_is_recorded_and_is_the_same(seen):
+    """The exception of an async tool passes unchanged and is recorded."""
+    problem = LookupError("no such city")
+
+    @oi.tool_call
+    async def weather(city):
+        await asyncio.sleep(0)
+        raise problem
+
+    async with oi.session():
+        with pytest.raises(LookupError) as caught:
+            await weather("Atlantis")
+    assert caught.value is problem
+    assert seen.one("tool_call").attributes["exception.message"] == "no such city"
+
+
 def test_wrong_arguments_are_the_functions_own_error(seen):
     """A call that does not fit the signature raises Python's own TypeError, and is recorded with what was passed."""
 

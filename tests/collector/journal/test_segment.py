@@ -29,20 +29,21 @@ def encoded(*numbers: int) -> list[bytes]:
 
 def left_open(folder: Path, *numbers: int) -> Path:
     """Write a segment as a process leaves it that is killed."""
-    opened = segment.Segment(folder)
+    opened = segment.Segment(folder, Signal.TRACES)
     opened.append([request(number) for number in numbers])
     os.close(opened._descriptor)
     return opened.path
 
 
 def test_freeze(tmp_path: Path) -> None:
-    """A frozen segment holds its own name and every request, in order, and nothing is left open."""
-    opened = segment.Segment(tmp_path)
+    """A frozen segment holds its own name, which says its signal, and every request, in order; nothing is left open."""
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1), request(2)])
     opened.append([request(3)])
     assert (opened.frames, opened.items, opened.size) == (3, 6, opened.path.stat().st_size)
     path = opened.freeze()
     assert path == tmp_path / f"{opened.name}.ready"
+    assert path.stem.endswith("-traces")
     assert list(tmp_path.iterdir()) == [path]
     head, frames = segment.read(path)
     assert bytes(head) == frame.encode_head(opened.name)
@@ -54,13 +55,13 @@ def test_freeze(tmp_path: Path) -> None:
 
 def test_discard(tmp_path: Path) -> None:
     """A segment without a frame can be removed without a trace."""
-    segment.Segment(tmp_path).discard()
+    segment.Segment(tmp_path, Signal.TRACES).discard()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_names_sort_by_age(tmp_path: Path) -> None:
     """Names sort as the segments were opened, also with many in one moment, and say their age."""
-    opened = [segment.Segment(tmp_path) for _ in range(50)]
+    opened = [segment.Segment(tmp_path, Signal.TRACES) for _ in range(50)]
     for each in opened:
         each.append([request(1)])
     paths = [each.freeze() for each in reversed(opened)]
@@ -110,7 +111,7 @@ def test_zero_filled_tail(tmp_path: Path, zeros: int) -> None:
 @pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"\x0a", b"\x0a\x1d0179"])
 def test_a_segment_that_never_got_its_head_is_removed(tmp_path: Path, content: bytes) -> None:
     """A crash before the first sync leaves nothing that was acknowledged, and nothing to keep."""
-    path = tmp_path / "01795254808000000000-00c0ffee.open"
+    path = tmp_path / "01795254808000000000-00c0ffee-traces.open"
     path.write_bytes(content)
     assert segment.recover(path) is None
     assert list(tmp_path.iterdir()) == []
@@ -159,7 +160,7 @@ DAMAGE: dict[str, Callable[[bytearray], bytearray]] = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_to_a_frozen_segment_is_an_error(tmp_path: Path, damage: str) -> None:
     """A frozen segment that does not read back as it was written is refused whole: it is loaded never or rightly."""
-    opened = segment.Segment(tmp_path)
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1), request(2), request(3)])
     path = opened.freeze()
     path.write_bytes(DAMAGE[damage](bytearray(path.read_bytes())))
@@ -170,9 +171,9 @@ def test_damage_to_a_frozen_segment_is_an_error(tmp_path: Path, damage: str) -> 
 
 def test_a_renamed_segment_is_an_error(tmp_path: Path) -> None:
     """The name is the deduplication token: a copy under another name would be stored twice."""
-    opened = segment.Segment(tmp_path)
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1)])
-    copy = opened.freeze().rename(tmp_path / "01795254808000000000-00000000.ready")
+    copy = opened.freeze().rename(tmp_path / "01795254808000000000-00000000-traces.ready")
     with pytest.raises(SegmentDamaged, match="calls itself"):
         segment.read(copy)
 
@@ -183,7 +184,7 @@ def test_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
     real_write, real_writev = os.write, os.writev
     monkeypatch.setattr(os, "writev", lambda fd, pieces: real_writev(fd, [b"".join(pieces)[:step]]))
     monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, data[:step]))
-    opened = segment.Segment(tmp_path)
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1), request(2)])
     assert opened.size == opened.path.stat().st_size
     assert list(map(bytes, segment.read(opened.freeze())[1])) == encoded(1, 2)
@@ -191,14 +192,14 @@ def test_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 
 def test_more_pieces_than_one_write_takes(tmp_path: Path) -> None:
     """A commit of thousands of requests passes the system's limit of buffers in one write."""
-    opened = segment.Segment(tmp_path)
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(number % 256) for number in range(3000)])
     assert list(map(bytes, segment.read(opened.freeze())[1])) == encoded(*(number % 256 for number in range(3000)))
 
 
 def test_disk_full(small_disk: Path) -> None:
     """A full disk refuses the append whole, the file ends behind the last good frame, and later appends work."""
-    opened = segment.Segment(small_disk)
+    opened = segment.Segment(small_disk, Signal.TRACES)
     opened.append([request(1)])
     before = opened.size
     with pytest.raises(OSError) as full:  # noqa: PT011 - the number is compared
@@ -218,14 +219,14 @@ def test_disk_full_when_a_segment_is_opened(small_disk: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         with pytest.raises(OSError, match="No space"):
-            segment.Segment(small_disk)
+            segment.Segment(small_disk, Signal.TRACES)
     assert len(os.listdir("/proc/self/fd")) == before
     assert [each.name for each in small_disk.iterdir()] == ["ballast"]
 
 
 def test_an_error_of_the_sync_takes_the_frames_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the disk does not confirm, the frames are taken back: a refused request must not be stored later."""
-    opened = segment.Segment(tmp_path)
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1)])
 
     def fail(_descriptor: int) -> None:
@@ -240,7 +241,7 @@ def test_an_error_of_the_sync_takes_the_frames_back(tmp_path: Path, monkeypatch:
 
 def test_nothing_is_acknowledged_behind_garbage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When not even the cut works, no later append may report success: its frame would not be found again."""
-    opened = segment.Segment(tmp_path)
+    opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1)])
     real = os.writev
 

@@ -33,7 +33,7 @@ def main(data_path: str, key: str) -> None:
         engine.query(statement)
     app = clickhouse_http_app(
         data_path,
-        caps=Caps(seconds=4, result_bytes=64 << 20),
+        caps=Caps(seconds=4, memory_bytes=256 << 20, result_bytes=16 << 20),
         authenticate=(lambda user, given: (user, given) == ("reader", key)) if key else None,
     )
 

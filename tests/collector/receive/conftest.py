@@ -47,6 +47,11 @@ class Journey:
         self._load(accepted, outcomes)
         return outcomes
 
+    @staticmethod
+    def validate(body: bytes, signal: Signal) -> None:
+        """Validate only; a refusal is raised."""
+        VALIDATORS[signal](body)
+
     def _load(self, requests: list[Request], outcomes: dict[str, Outcome]) -> None:
         if not requests:
             return

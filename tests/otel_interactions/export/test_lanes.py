@@ -1,6 +1,8 @@
 """The two lanes out of the process, over real sockets."""
 # ruff: noqa: ANN202, ARG001  functions written as users write them
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -139,17 +141,23 @@ def test_shutdown_keeps_its_time(grpc_receiver):
     assert sum(oi.status().lost.values()) + oi.status().delivered == 3
 
 
-def test_shutdown_where_no_thread_can_be_started(grpc_receiver, monkeypatch):
+EXITING = """
+import sys, threading
+import otel_interactions as oi
+
+def refuse(_thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+
+oi.configure(endpoint=sys.argv[1])
+with oi.session():
+    oi.user_message("Hello")
+threading.Thread.start = refuse
+oi.shutdown()
+assert (oi.status().delivered, oi.status().waiting) == (3, 0), oi.status()
+"""
+
+
+def test_shutdown_where_no_thread_can_be_started(grpc_receiver):
     """At the exit of Python 3.12 no thread can be started: what waits is sent all the same."""
-
-    def refuse(_thread):
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    oi.configure(endpoint=grpc_receiver.endpoint, set_global=False)
-    with oi.session():
-        oi.user_message("Hello")
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    oi.shutdown()
-    monkeypatch.undo()
+    subprocess.run([sys.executable, "-c", EXITING, grpc_receiver.endpoint], check=True, timeout=60)
     assert sorted(grpc_receiver.names()) == ["session_end", "session_start", "user_message"]
-    assert (oi.status().delivered, oi.status().waiting) == (3, 0)

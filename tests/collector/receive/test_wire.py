@@ -1,0 +1,446 @@
+"""The contract: whatever the validator accepts, ClickHouse can load, and the rows say what protobuf says.
+
+Protobuf is generous: fields come in any order and may repeat, numbers may be written longer than needed, unknown fields
+of any type are skipped. OTLP clients rarely make use of it, but one body that ClickHouse reads differently than the
+validator did would stop or corrupt a whole segment. So here bodies are bent in every way the wire format allows.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_builders import attributes, log_record, logs, span, traces
+
+from collector.request import Signal, varint
+
+VARINT, FIXED64, LENGTH, START, END, FIXED32 = range(6)
+REQUESTS: dict[Signal, type[Message]] = {
+    Signal.TRACES: ExportTraceServiceRequest,
+    Signal.LOGS: ExportLogsServiceRequest,
+}
+MINUS_ONE = 2**64 - 1  # how protobuf writes -1 in a varint
+
+# --- bodies by hand: one for each freedom of the wire format
+
+
+def tag(number: int, wire: int) -> bytes:
+    """Return a field's tag."""
+    return varint(number << 3 | wire)
+
+
+def block(number: int, *parts: bytes) -> bytes:
+    """Return a field of bytes, text or a message."""
+    data = b"".join(parts)
+    return tag(number, LENGTH) + varint(len(data)) + data
+
+
+def number(field: int, value: int) -> bytes:
+    """Return a varint field."""
+    return tag(field, VARINT) + varint(value)
+
+
+def long_varint(value: int, length: int) -> bytes:
+    """Write a number in more bytes than it needs."""
+    return bytes([value >> 7 * at & 0x7F | 0x80 for at in range(length - 1)]) + bytes(
+        [value >> 7 * (length - 1) & 0x7F]
+    )
+
+
+TRACE_ID, SPAN_ID, NAME = block(1, b"\1" * 16), block(2, b"\2" * 8), block(5, b"name")
+
+
+def with_span(*parts: bytes, resource: bytes = b"", scope: bytes = b"") -> bytes:
+    """Return a traces request of one span."""
+    return block(1, resource, block(2, scope, block(2, TRACE_ID, SPAN_ID, NAME, *parts)))
+
+
+def nameless(*parts: bytes) -> bytes:
+    """Return a traces request of one span that has no name yet."""
+    return block(1, block(2, block(2, TRACE_ID, SPAN_ID, *parts)))
+
+
+def with_value(*parts: bytes) -> bytes:
+    """Return a traces request of one span with one attribute of this value."""
+    return with_span(block(9, block(1, b"key"), block(2, *parts)))
+
+
+TEXT, INT, BOOL = block(1, b"text"), number(3, 7), number(2, 1)
+LIST, OTHER_LIST = block(5, block(1, number(3, 1))), block(5, block(1, number(3, 2)))
+MAP = block(6, block(1, block(1, b"k"), block(2, number(3, 1))))
+RESOURCE = block(1, block(1, block(1, b"service.name"), block(2, block(1, b"a"))))
+OTHER_RESOURCE = block(1, block(1, block(1, b"host"), block(2, block(1, b"b"))))
+UNKNOWN_GROUP = tag(1000, START) + number(1, 2) + block(3, b"x") + tag(1000, END)
+
+BODIES: dict[str, bytes] = {
+    "plain": with_span(),
+    # numbers
+    "kind -1": with_span(number(6, MINUS_ONE)),
+    "kind above 32 bits": with_span(number(6, 2**32 + 2)),
+    "kind not yet named": with_span(number(6, 99)),
+    "status code -1": with_span(block(15, number(3, MINUS_ONE))),
+    "status code not yet named": with_span(block(15, number(3, 7))),
+    "dropped count above 32 bits": with_span(number(10, 2**40 + 7)),
+    "dropped count of 32 bits": with_span(number(10, 2**32 - 1)),
+    "bool 2": with_value(number(2, 2)),
+    "bool 256": with_value(number(2, 256)),
+    "bool 2^63": with_value(number(2, 2**63)),
+    "int -1": with_value(number(3, MINUS_ONE)),
+    "int of 64 bits": with_value(number(3, 2**63)),
+    "long varint as bool": with_value(tag(2, VARINT) + long_varint(1, 5)),
+    "long varint as int": with_value(tag(3, VARINT) + long_varint(1, 10)),
+    "long varint as tag": nameless(long_varint(5 << 3 | LENGTH, 4) + b"\4long"),
+    "long varint as length": nameless(tag(5, LENGTH) + long_varint(4, 5) + b"long"),
+    "long varint as length of a message": block(1, tag(2, LENGTH) + long_varint(5, 5) + block(2, NAME[:1] + b"\1x")),
+    "varint of 70 bits": with_span(tag(6, VARINT) + b"\xff" * 9 + b"\x7f"),
+    "start 0": with_span(tag(7, FIXED64) + bytes(8)),
+    "start 2^64-1": with_span(tag(7, FIXED64) + b"\xff" * 8),
+    "start 2^63": with_span(tag(7, FIXED64) + bytes(7) + b"\x80"),
+    "start 2^63-1": with_span(tag(7, FIXED64) + b"\xff" * 7 + b"\x7f"),
+    "end 2^64-1": with_span(tag(8, FIXED64) + b"\xff" * 8),
+    "end before start": with_span(tag(7, FIXED64) + b"\5" * 8 + tag(8, FIXED64) + b"\4" * 8),
+    "event time 2^64-1": with_span(block(11, tag(1, FIXED64) + b"\xff" * 8)),
+    "flags of 32 bits": with_span(tag(16, FIXED32) + b"\xff" * 4),
+    # fields that may come once, twice
+    "name twice": with_span(block(5, b"second")),
+    "name thrice, the last empty": with_span(block(5, b"second"), block(5)),
+    "trace id twice": with_span(block(1, b"\3" * 16)),
+    "kind twice": with_span(number(6, 1), number(6, 2)),
+    "end twice": with_span(tag(8, FIXED64) + b"\1" + bytes(7), tag(8, FIXED64) + b"\2" + bytes(7)),
+    "status twice": with_span(block(15, number(3, 2)), block(15, block(2, b"why"))),
+    "status message twice": with_span(block(15, block(2, b"first"), block(2, b"second"))),
+    "resource twice": with_span(resource=RESOURCE + OTHER_RESOURCE),
+    "scope twice": with_span(scope=block(1, block(1, b"a")) + block(1, block(2, b"1"))),
+    "scope name twice": with_span(scope=block(1, block(1, b"a")) + block(1, block(1, b"b"))),
+    "schema url twice": with_span(resource=block(3, b"first") + block(3, b"second")),
+    "attribute key twice": with_span(block(9, block(1, b"first"), block(1, b"second"), block(2, INT))),
+    "attribute value twice": with_span(block(9, block(1, b"k"), block(2, INT), block(2, TEXT))),
+    "attribute value twice, lists": with_span(block(9, block(1, b"k"), block(2, LIST), block(2, OTHER_LIST))),
+    "attribute value twice, the last empty": with_span(block(9, block(1, b"k"), block(2, INT), block(2))),
+    "event name twice": with_span(block(11, block(2, b"first"), block(2, b"second"))),
+    "link id twice": with_span(block(13, block(1, b"\1" * 16), block(1, b"\2" * 16))),
+    # a oneof set more than once
+    "text and int": with_value(TEXT, INT),
+    "int and text": with_value(INT, TEXT),
+    "text and text": with_value(TEXT, block(1, b"second")),
+    "list and list": with_value(LIST, OTHER_LIST),
+    "list, int, list": with_value(LIST, INT, OTHER_LIST),
+    "map and list": with_value(MAP, LIST),
+    "list and map": with_value(LIST, MAP),
+    "text and list": with_value(TEXT, LIST),
+    "list and text": with_value(LIST, TEXT),
+    "bool and bytes": with_value(BOOL, block(7, b"\0\1")),
+    "in a list: int and text": with_value(block(5, block(1, INT, TEXT))),
+    # a known field with another wire type is an unknown field
+    "name as varint": nameless(number(5, 3)),
+    "name as fixed": nameless(tag(5, FIXED32) + b"\2abc"),
+    "span as varint": block(1, block(2, number(2, 3), block(2, NAME))),
+    "attribute as fixed": with_span(tag(9, FIXED64) + b"12345678"),
+    "start as varint": with_span(number(7, 5)),
+    "start as bytes": with_span(block(7, b"\1" * 8)),
+    "kind as bytes": with_span(block(6, b"\1")),
+    "kind packed": with_span(block(6, b"\1\2\3")),
+    "kind as fixed": with_span(tag(6, FIXED32) + b"\1\0\0\0"),
+    "bool as fixed": with_value(tag(2, FIXED32) + b"\1\0\0\0"),
+    "text as varint": with_value(number(1, 3)),
+    "int as bytes": with_value(block(3, b"\1")),
+    "value as varint": with_span(block(9, block(1, b"k"), number(2, 1))),
+    "name as group": nameless(tag(5, START) + number(1, 2) + tag(5, END)),
+    "request field as varint": number(1, 5) + with_span(),
+    # unknown fields
+    "unknown varint": with_span(number(1000, 5)),
+    "unknown bytes": with_span(block(1000, b"abc")),
+    "unknown fixed64": with_span(tag(1000, FIXED64) + b"12345678"),
+    "unknown fixed32": with_span(tag(1000, FIXED32) + b"1234"),
+    "unknown group": with_span(UNKNOWN_GROUP),
+    "unknown group at the top": UNKNOWN_GROUP + with_span(),
+    "unknown group in a group": with_span(tag(1000, START), UNKNOWN_GROUP, tag(1000, END)),
+    "unknown group in a value": with_value(TEXT, UNKNOWN_GROUP),
+    "unknown in a value": with_value(number(99, 1)),
+    "unknown in a value beside text": with_value(TEXT, number(99, 1)),
+    "largest field number": with_span(number(2**29 - 1, 1)),
+    "number of the journal's own frame": with_span(block(15, block(2, b"m"))) + block(15, b"\x0d1234"),
+    "numbers of the journal's envelope": with_span() + block(2, b"tenant") + block(10, b"\1") + block(11, b"\1"),
+    # ids and emptiness
+    "ids of odd lengths": block(1, block(2, block(2, block(1, b"abc"), block(2), block(4, b"x" * 40)))),
+    "ids of zeros": block(1, block(2, block(2, block(1, bytes(16)), block(2, bytes(8)), block(4, bytes(8))))),
+    "link ids of zeros": with_span(block(13, block(1, bytes(16)), block(2, bytes(8)))),
+    "empty span": block(1, block(2, block(2))),
+    "empty spans": block(1, block(2, block(2) * 3)),
+    "empty status, event, link, attribute": with_span(*(block(field) for field in (15, 11, 13, 9))),
+    "empty value": with_span(block(9, block(2))),
+    "value without a key": with_span(block(9, block(2, INT))),
+    "empty list": with_value(block(5)),
+    "empty map": with_value(block(6)),
+    "empty list in a list": with_value(block(5, block(1, block(5)))),
+    "empty element of a list": with_value(block(5, block(1))),
+    "empty entry of a map": with_value(block(6, block(1))),
+    "empty text": with_value(block(1)),
+    "envelopes around": block(1) + with_span() + block(1, block(2)) + with_span(),
+    "fields backwards": block(1, block(2, block(2, NAME, SPAN_ID, TRACE_ID), block(1, block(1, b"s"))), RESOURCE),
+    "text with a zero": nameless(block(5, b"a\0b")),
+    "long name": nameless(block(5, b"n" * 100_000)),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(journey: Any) -> dict[str, Any]:
+    """What became of each body; they share an insert."""
+    return journey.travel(BODIES)
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_every_freedom_of_the_wire_format(outcomes: dict[str, Any], reference: Any, body: str) -> None:
+    """A body is refused, or its rows say exactly what protobuf's own parser says."""
+    outcome = outcomes[body]
+    if outcome.refused:
+        return
+    assert not outcome.error, f"accepted, but ClickHouse does not take {BODIES[body].hex()}"
+    expected = reference.spans(ExportTraceServiceRequest.FromString(BODIES[body]))
+    assert outcome.items == len(expected)
+    assert outcome.rows == expected, BODIES[body].hex()
+
+
+def test_most_freedoms_are_accepted(outcomes: dict[str, Any]) -> None:
+    """Valid protobuf is not refused: clients may use what the format allows, so the test above says something."""
+    refused = [label for label, outcome in outcomes.items() if outcome.refused]
+    assert set(refused) <= {"varint of 70 bits"}
+
+
+# --- bodies by chance: a tree of fields, bent at random
+
+
+class Field:
+    """One field on the wire; `value` is a number, bytes, or the fields of a message."""
+
+    def __init__(self, number: int, wire: int, value: int | bytes | list[Field], kind: Descriptor | None) -> None:
+        """Keep the message's descriptor in `kind`."""
+        self.number, self.wire, self.value, self.kind = number, wire, value, kind
+
+    def encode(self, choose: random.Random) -> bytes:
+        """Write it, some numbers longer than needed."""
+        head = spelled(self.number << 3 | self.wire, choose)
+        if isinstance(self.value, list):
+            inner = b"".join(each.encode(choose) for each in self.value)
+            return (
+                head + inner + tag(self.number, END)
+                if self.wire == START
+                else head + spelled(len(inner), choose) + inner
+            )
+        if isinstance(self.value, bytes):
+            return head + (spelled(len(self.value), choose) if self.wire == LENGTH else b"") + self.value
+        return head + spelled(self.value, choose)
+
+
+def clone(found: list[Field]) -> list[Field]:
+    """Copy fields and all below them."""
+    return [
+        Field(each.number, each.wire, clone(each.value) if isinstance(each.value, list) else each.value, each.kind)
+        for each in found
+    ]
+
+
+def spelled(value: int, choose: random.Random) -> bytes:
+    """Write a varint, one in two hundred longer than needed."""
+    short = varint(value)
+    return long_varint(value, min(10, len(short) + 1)) if choose.random() < 0.005 and len(short) < 5 else short
+
+
+def fields(message: Message) -> list[Field]:
+    """Take a message apart."""
+    found = []
+    for descriptor, content in message.ListFields():
+        for value in content if descriptor.is_repeated else [content]:
+            found.append(_field(descriptor, value))
+    return found
+
+
+def _field(descriptor: FieldDescriptor, value: Any) -> Field:
+    if descriptor.type == FieldDescriptor.TYPE_MESSAGE:
+        return Field(descriptor.number, LENGTH, fields(value), descriptor.message_type)
+    holder = descriptor.containing_type._concrete_class()
+    setattr(holder, descriptor.name, value)
+    raw = holder.SerializeToString()
+    at = len(tag(descriptor.number, 0))
+    wire = raw[0] & 7 if raw else VARINT
+    if wire == VARINT:
+        return Field(descriptor.number, VARINT, int(value) % 2**64, None)
+    if wire == LENGTH:
+        return Field(descriptor.number, LENGTH, value.encode() if isinstance(value, str) else bytes(value), None)
+    return Field(descriptor.number, wire, raw[at:], None)
+
+
+EDGES = (0, 1, 2, 127, 128, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, MINUS_ONE)
+
+
+def every(found: list[Field]) -> list[list[Field]]:
+    """Return the list and those of all messages in it."""
+    return [found, *(deeper for each in found if isinstance(each.value, list) for deeper in every(each.value))]
+
+
+def bend(found: list[Field], choose: random.Random) -> None:
+    """Change the fields of some message in one way."""
+    home = choose.choice(every(found))
+    if not home:
+        return
+    at = choose.randrange(len(home))
+    one = home[at]
+    match choose.choice(("twice", "drop", "swap", "edge", "unknown", "wire", "empty", "copy", "oneof", "text")):
+        case "twice":
+            home[at:at] = clone([one])
+        case "drop":
+            del home[at]
+        case "swap":
+            choose.shuffle(home)
+        case "edge" if one.wire == VARINT:
+            home[at] = Field(one.number, VARINT, choose.choice(EDGES), None)
+        case "edge" if one.wire in {FIXED32, FIXED64}:
+            home[at] = Field(one.number, one.wire, choose.choice((b"\xff", b"\0", b"\x80")) * len(one.value), None)
+        case "unknown":
+            home.insert(at, unknown(choose))
+        case "wire":
+            home[at] = unknown(choose, one.number)
+        case "empty" if one.wire == LENGTH:
+            home[at] = Field(one.number, LENGTH, [] if one.kind else b"", one.kind)
+        case "copy":
+            donor = choose.choice(every(found))
+            home[at:at] = clone(donor[: choose.randrange(3)])
+        case "oneof":
+            home.insert(
+                at, Field(choose.randint(1, 7), *choose.choice(((VARINT, 1), (LENGTH, b""), (LENGTH, b"ab"))), None)
+            )
+        case "text" if one.wire == LENGTH and not one.kind:
+            home[at] = Field(one.number, LENGTH, choose.choice((b"\xff", b"a\0b", b"x" * 300, "é".encode())), None)
+
+
+def unknown(choose: random.Random, field: int | None = None) -> Field:
+    """Make a field nobody knows, or a known number with any wire type."""
+    field = field or choose.choice((17, 99, 1000, 19000, 2**29 - 1))
+    wire = choose.choice((VARINT, FIXED64, LENGTH, START, FIXED32))
+    value: Any = {VARINT: choose.choice(EDGES), FIXED64: b"12345678", LENGTH: b"abc", FIXED32: b"1234"}.get(wire)
+    return Field(field, wire, [Field(1, VARINT, 1, None)] if wire == START else value, None)
+
+
+def scramble(body: bytes, choose: random.Random) -> bytes:
+    """Flip, insert or delete single bytes, so that lengths lie."""
+    out = bytearray(body)
+    for _ in range(choose.randint(1, 3)):
+        at = choose.randrange(len(out))
+        match choose.choice(("flip", "insert", "delete", "set")):
+            case "flip":
+                out[at] ^= 1 << choose.randrange(8)
+            case "insert":
+                out.insert(at, choose.randrange(256))
+            case "delete" if len(out) > 1:
+                del out[at]
+            case _:
+                out[at] = choose.choice((0, 0x7F, 0x80, 0xFF))
+    return bytes(out)
+
+
+VALUES: dict[str, Any] = {
+    "text": "hé",
+    "yes": True,
+    "count": -5,
+    "share": 0.25,
+    "raw": b"\0\xff",
+    "none": None,
+    "list": [1, "a", 2.5, None],
+    "map": {"b": 1, "a": "x"},
+}
+
+
+def seedlings() -> dict[Signal, Message]:
+    """Return a request of each signal in which every field OTLP has is set."""
+    one = span("work", VALUES, trace_state="a=b", parent_span_id=secrets.token_bytes(8), flags=257)
+    one.status.message, one.status.code = "why", 2
+    one.events.add(name="happened", time_unix_nano=5, dropped_attributes_count=1).attributes.extend(attributes(VALUES))
+    link = one.links.add(trace_id=b"\1" * 16, span_id=b"\2" * 8, trace_state="c=d", flags=1)
+    link.attributes.extend(attributes({"k": [1]}))
+    one.dropped_attributes_count, one.dropped_events_count, one.dropped_links_count = 1, 2, 3
+    spans = traces(one, span("other", {"deep": [[1], {"k": []}]}), resource=VALUES)
+    spans.resource_spans[0].schema_url = "https://example.org/1"
+    spans.resource_spans[0].scope_spans[0].schema_url = "https://example.org/2"
+    spans.resource_spans[0].scope_spans[0].scope.attributes.extend(attributes(VALUES))
+    record = log_record(VALUES, VALUES, trace_id=b"\3" * 16, span_id=b"\4" * 8, flags=1, event_name="e")
+    record.observed_time_unix_nano, record.dropped_attributes_count = 7, 4
+    return {Signal.TRACES: spans, Signal.LOGS: logs(record, log_record(None), resource=VALUES)}
+
+
+def mutants(signal: Signal, choose: random.Random, count: int) -> dict[str, bytes]:
+    """Return bent bodies of a signal."""
+    seedling = seedlings()[signal]
+    found = {}
+    for label in range(count):
+        tree = fields(seedling)
+        for _ in range(choose.choice((1, 1, 1, 2, 5))):
+            bend(tree, choose)
+        body = b"".join(each.encode(choose) for each in tree)
+        found[str(label)] = scramble(body, choose) if choose.random() < 0.3 and body else body
+    return found
+
+
+def repeats_a_key(message: Message) -> bool:
+    """Tell whether some map inside names a key twice; test_nested.py says what that means."""
+    for descriptor, content in message.ListFields():
+        if descriptor.type != FieldDescriptor.TYPE_MESSAGE:
+            continue
+        inner = content if descriptor.is_repeated else [content]
+        if descriptor.name == "kvlist_value":
+            keys = [entry.key for entry in content.values]
+            if len(keys) != len(set(keys)):
+                return True
+        if any(map(repeats_a_key, inner)):
+            return True
+    return False
+
+
+@pytest.fixture
+def choose() -> random.Random:
+    """Pick the mutants; the seed is printed, so that a failure can be run again with FUZZ_SEED."""
+    seed = int(os.environ.get("FUZZ_SEED", secrets.randbelow(10**6)))
+    print(f"FUZZ_SEED={seed}")
+    return random.Random(seed)
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_bent_bodies(journey: Any, reference: Any, choose: random.Random, signal: Signal) -> None:
+    """Bent at random, a body is refused, or its rows say exactly what protobuf's own parser says."""
+    bodies = mutants(signal, choose, int(os.environ.get("FUZZ_BODIES", "400")))
+    outcomes = journey.travel(bodies, signal)
+    accepted = {label: outcome for label, outcome in outcomes.items() if not outcome.refused}
+    assert len(accepted) > len(bodies) / 3, "most are refused: the test would prove little"
+    assert len(accepted) < len(bodies), "none is refused: the mutants are too tame"
+    expect: Callable[[Any], Any] = reference.spans if signal is Signal.TRACES else reference.records
+    wrong: dict[str, str] = {}
+    for label, outcome in accepted.items():
+        parsed = REQUESTS[signal].FromString(bodies[label])
+        expected = expect(parsed)
+        if outcome.error:
+            wrong[bodies[label].hex()] = outcome.error
+        elif outcome.items != len(expected) or len(outcome.rows) != len(expected):
+            wrong[bodies[label].hex()] = f"{len(outcome.rows)} rows for {len(expected)} items"
+        elif not repeats_a_key(parsed) and sorted(outcome.rows, key=repr) != sorted(expected, key=repr):
+            wrong[bodies[label].hex()] = f"{outcome.rows} instead of {expected}"
+    first = min(wrong.items(), key=lambda each: len(each[0]), default=None)
+    assert not wrong, f"{len(wrong)} of {len(accepted)} accepted bodies, the shortest: {first}"
+
+
+@pytest.mark.parametrize("signal", Signal)
+def test_refused_is_what_protobuf_refuses(journey: Any, choose: random.Random, signal: Signal) -> None:
+    """A bent body that protobuf's own parser reads is not refused."""
+    for body in mutants(signal, choose, 300).values():
+        try:
+            parsed = REQUESTS[signal].FromString(body)
+        except DecodeError:
+            continue
+        if parsed.ListFields():
+            journey.validate(body, signal)

@@ -1,0 +1,113 @@
+"""`--clickhouse-url`: the same SQL files and the same inserts go to a ClickHouse server over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from otlp_builders import log_record, logs, span, traces
+from processes import CollectorProcess
+
+from collector.query.questions import Asker
+
+SERVER = Path(__file__).parents[1] / "support" / "clickhouse_server.py"
+
+
+class ClickHouseServer:
+    """The stand-in server's process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, str(SERVER), str(self.folder), str(self.port)])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(self.url + "/ping").status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("the ClickHouse stand-in does not answer")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, sql: str) -> list[dict[str, object]]:
+        with contextlib.closing(Asker(self.url)) as asker:
+            return asker.rows(sql)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    made = ClickHouseServer(tmp_path / "server")
+    made.start()
+    yield made
+    made.kill()
+
+
+def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) -> None:
+    """Schema, spans, logs and sessions arrive on the server; no SQL port is opened; the command line asks the server."""
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    assert "sql" not in collector.endpoints
+    attributes = {"interaction.type": "event", "session.id": "remote", "list": ["a", 1, None], "nan": float("nan")}
+    collector.send(traces(span("work", attributes)))
+    collector.send(logs(log_record({"nested": {"deep": [1]}})))
+    collector.wait_until_stored()
+    found = server.ask("SELECT SpanAttributes['list'] AS list, SpanAttributes['nan'] AS nan FROM otel.otel_traces")
+    assert found == [{"list": '["a",1,null]', "nan": "NaN"}]
+    assert server.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": '{"nested":{"deep":[1]}}'}]
+    answer = subprocess.run(
+        [sys.executable, "-m", "collector", "sessions", "--json"],
+        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": server.url},
+        capture_output=True,
+        check=True,
+    )
+    assert [json.loads(line)["session_id"] for line in answer.stdout.splitlines()] == ["remote"]
+    assert collector.stop() == 0
+
+
+def test_server_away_for_a_while(server: ClickHouseServer, tmp_path: Path) -> None:
+    """While the server is gone everything is still acknowledged; once it is back all of it is stored once."""
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    collector.send(traces(span("before")))
+    collector.wait_until_stored()
+    server.kill()
+    for number in range(5):
+        collector.send(traces(span(f"meanwhile-{number}")))
+        time.sleep(0.25)  # several segments
+    assert collector.health()["queue_depth"] == 5
+    assert collector.health()["last_error"]
+    server.start()
+    collector.wait_until_stored(seconds=60)
+    assert collector.health()["last_error"] == ""
+    found = server.ask("SELECT count() AS n, uniqExact(SpanName) AS names FROM otel.otel_traces")
+    assert found == [{"n": 6, "names": 6}]
+    assert collector.stop() == 0
+
+
+def test_server_that_does_not_answer(tmp_path: Path) -> None:
+    """A wrong address is one sentence and exit code 2."""
+    command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(tmp_path), "--grpc-port", "0"]
+    done = subprocess.run(
+        [*command, "--http-port", "0", "--clickhouse-url", "http://127.0.0.1:1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "the ClickHouse server does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
