@@ -105,7 +105,7 @@ class _Doorman:
 
     def __init__(self, authenticate: Authenticate | None, hosts: Collection[str]) -> None:
         self._authenticate = authenticate
-        self._hosts = {"localhost", "testserver", *hosts}
+        self._hosts = {"localhost", *hosts}
 
     def admit(self, request: Request, query: HttpQuery) -> None:
         """Raise QueryError for who may not."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
@@ -15,10 +16,19 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 
-QUESTION = {"role": "user", "parts": [{"type": "text", "content": "How far is the moon?"}]}
-CALL = {"type": "tool_call", "id": "call_1", "name": "distance", "arguments": {"to": "moon"}}
-RESULT = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call_1", "response": {"km": 384400}}]}
-ANSWER = {"role": "assistant", "parts": [{"type": "text", "content": "About 384,400 km."}], "finish_reason": "stop"}
+Message = dict[str, Any]
+
+QUESTION: Message = {"role": "user", "parts": [{"type": "text", "content": "How far is the moon?"}]}
+CALL: Message = {"type": "tool_call", "id": "call_1", "name": "distance", "arguments": {"to": "moon"}}
+RESULT: Message = {
+    "role": "tool",
+    "parts": [{"type": "tool_call_response", "id": "call_1", "response": {"km": 384400}}],
+}
+ANSWER: Message = {
+    "role": "assistant",
+    "parts": [{"type": "text", "content": "About 384,400 km."}],
+    "finish_reason": "stop",
+}
 
 
 def main(protocol: str) -> list[str]:
@@ -49,7 +59,7 @@ def main(protocol: str) -> list[str]:
     return spans
 
 
-def _messages(inputs: list[dict[str, object]], output: dict[str, object], tokens: tuple[int, int]) -> dict[str, object]:
+def _messages(inputs: list[Message], output: Message, tokens: tuple[int, int]) -> dict[str, Any]:
     return {
         "gen_ai.input.messages": json.dumps(inputs),
         "gen_ai.output.messages": json.dumps([output]),
@@ -59,7 +69,7 @@ def _messages(inputs: list[dict[str, object]], output: dict[str, object], tokens
     }
 
 
-def _tool() -> dict[str, object]:
+def _tool() -> dict[str, Any]:
     return {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": "distance",

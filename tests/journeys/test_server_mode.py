@@ -60,7 +60,7 @@ def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
 
 
 def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) -> None:
-    """Schema, spans, logs and sessions arrive on the server; no SQL port is opened; the command line asks the server."""
+    """Schema, spans, logs and sessions arrive on the server; no SQL port opens; the command line asks the server."""
     collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
     assert "sql" not in collector.endpoints
     attributes = {"interaction.type": "event", "session.id": "remote", "list": ["a", 1, None], "nan": float("nan")}

@@ -19,7 +19,7 @@ SELECT
   countIf(i.type = 'generation' AND i.role = 'user') AS generations_asked,
   countIf(i.type = 'generation' AND i.output_text != '') AS generations_answered,
   countIf(i.type = 'tool_call') AS tool_calls,
-  countIf(i.type = 'error' OR i.status = 'error') AS errors,
+  countIf(i.type = 'error' OR (i.status = 'error' AND i.type != 'session_end')) AS errors,
   sumIf(i.input_tokens, i.type = 'assistant_response') AS response_input_tokens,
   sumIf(i.output_tokens, i.type = 'assistant_response') AS response_output_tokens,
   sumIf(i.input_tokens, i.type = 'generation') AS generation_input_tokens,
