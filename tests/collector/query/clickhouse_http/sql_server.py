@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from collector.query.clickhouse_http import clickhouse_http_app
-from collector.query.query_settings import Caps
+from collector.query.clickhouse_http.query_settings import Caps
 
 TABLES = """
 CREATE DATABASE otel

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 
 from starlette.types import Send
 
-from collector.query.answer import Answer, Engine
-from collector.query.http_query import HttpQuery
-from collector.query.query_error import QueryError
+from collector.query.clickhouse_http.answer import Answer, Engine
+from collector.query.clickhouse_http.http_query import HttpQuery
+from collector.query.clickhouse_http.query_error import QueryError
 
 log = logging.getLogger(__name__)
 

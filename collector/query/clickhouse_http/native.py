@@ -20,7 +20,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from collector.query.query_error import QueryError
+from collector.query.clickhouse_http.query_error import QueryError
 
 CUSTOM_SERIALIZATION: Final = 54454  # DBMS_MIN_REVISION_WITH_CUSTOM_SERIALIZATION
 _BLOCK_INFO: Final = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # field 1: false, field 2: -1, end

@@ -40,12 +40,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from collector.query import http_query
-from collector.query.answer import Answer, Engine, open_engine
-from collector.query.http_query import HttpQuery
-from collector.query.http_reply import Reply, exception_headers
-from collector.query.query_error import QueryError
-from collector.query.query_settings import Caps
+from collector.query.clickhouse_http import http_query
+from collector.query.clickhouse_http.answer import Answer, Engine, open_engine
+from collector.query.clickhouse_http.http_query import HttpQuery
+from collector.query.clickhouse_http.http_reply import Reply, exception_headers
+from collector.query.clickhouse_http.query_error import QueryError
+from collector.query.clickhouse_http.query_settings import Caps
 
 log = logging.getLogger(__name__)
 

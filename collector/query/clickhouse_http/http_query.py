@@ -15,7 +15,7 @@ from typing import Final
 
 from starlette.requests import Request
 
-from collector.query.query_error import QueryError, bad_arguments, read_only
+from collector.query.clickhouse_http.query_error import QueryError, bad_arguments, read_only
 
 MAX_BODY_BYTES: Final = 4 << 20  # after decompression; what is longer is data, and nobody inserts here
 _PARAMETER: Final = "param_"

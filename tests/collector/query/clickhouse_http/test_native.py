@@ -11,8 +11,8 @@ from clickhouse_connect.driver.query import QueryContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.query import native
-from collector.query.query_error import QueryError
+from collector.query.clickhouse_http import native
+from collector.query.clickhouse_http.query_error import QueryError
 
 GO = "54460"  # what clickhouse-go 2.47 sends as client_protocol_version
 

@@ -11,12 +11,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from collector.query import native, query_settings, read_only
-from collector.query.embedded import Chunk, Control, Session
-from collector.query.http_query import HttpQuery
-from collector.query.query_error import QueryError
-from collector.query.query_error import read_only as refuse
-from collector.query.query_settings import Caps
+from collector.query.clickhouse_http import native, query_settings, read_only
+from collector.query.clickhouse_http.embedded import Chunk, Control, Session
+from collector.query.clickhouse_http.http_query import HttpQuery
+from collector.query.clickhouse_http.query_error import QueryError
+from collector.query.clickhouse_http.query_error import read_only as refuse
+from collector.query.clickhouse_http.query_settings import Caps
 
 _FILTERS: Final = "additional_table_filters"
 _DEFAULT_FORMAT: Final = "TabSeparated"

@@ -24,9 +24,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from collector.query import query_settings
-from collector.query.embedded import Session, quoted
-from collector.query.query_error import QueryError, bad_arguments, read_only
+from collector.query.clickhouse_http import query_settings
+from collector.query.clickhouse_http.embedded import Session, quoted
+from collector.query.clickhouse_http.query_error import QueryError, bad_arguments, read_only
 
 _TREE = (
     "WITH parseQueryToJSON({q:String}) AS tree, "

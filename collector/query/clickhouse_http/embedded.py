@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import chdb
 from chdb._exceptions import ChdbError  # what connections raise; chdb.ChdbError is another class
 
-from collector.query.query_error import QueryError, from_engine
+from collector.query.clickhouse_http.query_error import QueryError, from_engine
 
 Result = TypeVar("Result")
 

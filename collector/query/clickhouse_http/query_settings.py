@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from collector.query.query_error import QueryError, bad_arguments
+from collector.query.clickhouse_http.query_error import QueryError, bad_arguments
 
 # Consumed or passed over: they say how to talk, not what to answer.
 TRANSPORT: Final = frozenset(
