@@ -201,7 +201,6 @@ def test_more_than_a_hundred_days(engine: Any, loading: Loading, request_of: Mak
     loading.take(path)
     loading.wait(60)
     assert stored(engine, path.stem) == 105
-    engine.database.command("ALTER TABLE otel.otel_traces DELETE WHERE SpanName = 'd' SETTINGS mutations_sync = 2")
 
 
 @pytest.mark.parametrize("code", [241, 252, 159, 210, 999])
