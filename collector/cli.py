@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,21 @@ app.add_typer(schema_app, name="schema")
 _USAGE, _FAILED = 2, 1  # exit codes: wrong settings or arguments; it ran and failed
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("otel-interactions"))
+        raise typer.Exit
+
+
+@app.callback()
+def _every_verb(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a verb."""
 
 
 def _errors_as_sentences(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,6 @@ from processes import CollectorProcess
 
 import otel_interactions as oi
 
-
 pytestmark = pytest.mark.usefixtures("recorder")
 
 
