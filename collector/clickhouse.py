@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.errors import StartError
 
@@ -70,8 +70,3 @@ def _server(url: str) -> Any:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def is_unreachable(error: BaseException) -> bool:
-    """Tell whether ClickHouse did not answer at all, as opposed to answering with an error of its own."""
-    return isinstance(error, OSError | OperationalError) and getattr(error, "code", None) is None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
@@ -35,10 +35,6 @@ class Accepted:
 
     body: bytes
     items: int
-
-
-class _Wrapper(Protocol):
-    request: Any
 
 
 def _wrapper_class(signal: Signal, request: type[Message]) -> type[Message]:
@@ -96,7 +92,7 @@ class Validator:
             return None
         for _ in range(levels):
             outer = outer.nest
-        return cast("_Wrapper", outer).request
+        return outer.request
 
     def __call__(self, body: bytes) -> Accepted:
         """Return the body as it may be journaled, with its number of items.

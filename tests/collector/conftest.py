@@ -109,7 +109,7 @@ class Reference:
         return "" if kind is None else cls._json(value)
 
     @classmethod
-    def _json(cls, value: AnyValue) -> str:
+    def _json(cls, value: AnyValue) -> str:  # noqa: PLR0911 - one return a kind of value
         match value.WhichOneof("value"):
             case "array_value":
                 return "[" + ",".join(map(cls._json, value.array_value.values)) + "]"
@@ -238,8 +238,8 @@ class Reference:
         ]
         return cls.levelled(rows)
 
-    SPANS = """SpanName, TraceId, SpanId, ParentSpanId, TraceState, SpanKind, toUnixTimestamp64Nano(Timestamp), Duration,
-        arrayZip(mapKeys(SpanAttributes), mapValues(SpanAttributes)), SpanAttributeTypes, StatusCode, StatusMessage,
+    SPANS = """SpanName, TraceId, SpanId, ParentSpanId, TraceState, SpanKind, toUnixTimestamp64Nano(Timestamp),
+        Duration, arrayZip(mapKeys(SpanAttributes), mapValues(SpanAttributes)), SpanAttributeTypes, StatusCode, StatusMessage,
         arrayMap((n, t, a) -> (n, toUnixTimestamp64Nano(t), arrayZip(mapKeys(a), mapValues(a))),
           Events.Name, Events.Timestamp, Events.Attributes),
         arrayMap((t, s, w, a) -> (t, s, w, arrayZip(mapKeys(a), mapValues(a))),

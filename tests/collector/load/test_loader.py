@@ -102,7 +102,7 @@ def troubled(engine: Any, folder: Path, *codes: int) -> Iterator[tuple[Loading, 
 
 def stored(engine: Any, name: str, table: str = "otel_traces") -> int:
     """Count the rows of a segment, those of requests loaded one by one included."""
-    sql = f"SELECT count() FROM otel.{table} WHERE startsWith(JournalSegment, {{name:String}})"  # noqa: S608
+    sql = f"SELECT count() FROM otel.{table} WHERE startsWith(JournalSegment, {{name:String}})"
     return int(engine.ask(sql, name=name)[0][0])
 
 
@@ -162,14 +162,14 @@ def test_the_same_segment_twice_is_stored_once(engine: Any, loading: Loading, re
     assert stored(engine, path.stem) == 3
     assert stored(engine, line.stem, "otel_logs") == 1
     for table, expected in (("interactions", 3), ("sessions_state", 1)):
-        sql = f"SELECT count() FROM otel.{table} WHERE session_id = {{session:String}}"  # noqa: S608
+        sql = f"SELECT count() FROM otel.{table} WHERE session_id = {{session:String}}"
         assert engine.ask(sql, session=session)[0][0] == expected, table
     sql = "SELECT interactions, user_messages FROM otel.sessions WHERE session_id = {session:String}"
     assert engine.ask(sql, session=session) == [(3, 3)]
     assert engine.ask("SELECT count() FROM otel.otel_traces_trace_id_ts")[0][0] == before + 1
 
 
-def test_equal_requests_of_different_segments_are_both_stored(engine: Any, loading: Loading, request_of: Make) -> None:
+def test_equal_requests_of_different_segments_are_both_stored(engine: Any, loading: Loading) -> None:
     """It is the segment that is recognised, not the rows: equal spans sent twice on purpose are two."""
     body = traces(span("equal", trace_id=b"\1" * 16, span_id=b"\2" * 8, start_time_unix_nano=1, end_time_unix_nano=2))
     same = Request(Signal.TRACES, body.SerializeToString(), 1, "t", 5, "equal-peer")
@@ -205,7 +205,7 @@ def test_more_than_a_hundred_days(engine: Any, loading: Loading, request_of: Mak
 
 @pytest.mark.parametrize("code", [241, 252, 159, 210, 999])
 def test_a_transient_error_is_retried(engine: Any, tmp_path: Path, request_of: Make, code: int) -> None:
-    """Memory, too many parts, timeouts, a broken network: tried again until stored, once, and the error is forgotten."""
+    """Memory, too many parts, timeouts, the network: tried again until stored, once, and the error is forgotten."""
     with troubled(engine, tmp_path, code, code) as (running, trouble):
         path = engine.freeze(running.journal, request_of(traces(span()).SerializeToString()))
         running.take(path)
@@ -292,7 +292,7 @@ def test_no_request_stops_the_pipeline(engine: Any, tmp_path: Path, request_of: 
 
 
 def test_trouble_while_requests_are_loaded_singly(engine: Any, tmp_path: Path, request_of: Make) -> None:
-    """Stopping while an unparsable segment is being taken apart leaves it in the journal; the next start finishes it."""
+    """Stopping while an unparsable segment is taken apart leaves it in the journal; the next start finishes it."""
     good, bad = request_of(traces(span()).SerializeToString()), request_of(b"\x0a\x7fabc")
     with troubled(engine, tmp_path) as (running, trouble):
         path = engine.freeze(running.journal, good, bad, good)

@@ -70,5 +70,7 @@ def test_where_recursion_ends() -> None:
     assert {field: number for field, (_, number) in OURS["Scalar"].items()} == {
         field: number for field, (_, number) in OURS["AnyValue"].items()
     }
-    assert {kind for field, (kind, _) in OURS["Scalar"].items() if field in {"array_value", "kvlist_value"}} == {"bytes"}
+    assert {kind for field, (kind, _) in OURS["Scalar"].items() if field in {"array_value", "kvlist_value"}} == {
+        "bytes"
+    }
     assert OURS["KeyScalar"] == {"key": ("string", 1), "value": ("Scalar", 2)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from processes import CollectorProcess, running
 
 from collector.errors import Malformed
 from collector.receive.validate import VALIDATORS
@@ -75,7 +76,7 @@ class Journey:
             else ("otel_logs", self._reference.RECORDS)
         )
         found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        sql = f"SELECT Peer, {columns} FROM otel.{table} WHERE JournalSegment = {{name:String}}"  # noqa: S608
+        sql = f"SELECT Peer, {columns} FROM otel.{table} WHERE JournalSegment = {{name:String}}"
         for peer, *row in self._engine.ask(sql, name=name):
             found[peer].append(self._reference.levelled(tuple(row)))
         return found
@@ -87,3 +88,11 @@ def journey(
 ) -> Journey:
     """The way of a body from the validator to rows."""
     return Journey(engine, reference, request_of, tmp_path_factory.mktemp("journey"))
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
+    """A collector that takes requests of up to 2,000 bytes only."""
+    folder = tmp_path_factory.mktemp("small")
+    with running(folder / "data", "--max-request-bytes", "2000", "--batch-seconds", "0.1") as process:
+        yield process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 
 import pytest
@@ -86,10 +87,8 @@ def test_strings_must_be_utf8(raw: bytes) -> None:
 def test_any_bytes_are_answered(body: bytes) -> None:
     """Whatever arrives is either accepted with a count or refused as malformed; nothing else is ever raised."""
     for validator in VALIDATORS.values():
-        try:
+        with contextlib.suppress(Malformed):
             assert validator(body).items >= 0
-        except Malformed:
-            pass
 
 
 @pytest.mark.parametrize("levels", [2, 3, 5, 20, 30])

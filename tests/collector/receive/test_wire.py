@@ -256,11 +256,11 @@ def spelled(value: int, choose: random.Random) -> bytes:
 
 def fields(message: Message) -> list[Field]:
     """Take a message apart."""
-    found = []
-    for descriptor, content in message.ListFields():
-        for value in content if descriptor.is_repeated else [content]:
-            found.append(_field(descriptor, value))
-    return found
+    return [
+        _field(descriptor, value)
+        for descriptor, content in message.ListFields()
+        for value in (content if descriptor.is_repeated else [content])
+    ]
 
 
 def _field(descriptor: FieldDescriptor, value: Any) -> Field:
@@ -286,7 +286,7 @@ def every(found: list[Field]) -> list[list[Field]]:
     return [found, *(deeper for each in found if isinstance(each.value, list) for deeper in every(each.value))]
 
 
-def bend(found: list[Field], choose: random.Random) -> None:
+def bend(found: list[Field], choose: random.Random) -> None:  # noqa: C901 - one case a way to bend
     """Change the fields of some message in one way."""
     home = choose.choice(every(found))
     if not home:
