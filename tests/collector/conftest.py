@@ -239,7 +239,8 @@ class Reference:
         return cls.levelled(rows)
 
     SPANS = """SpanName, TraceId, SpanId, ParentSpanId, TraceState, SpanKind, toUnixTimestamp64Nano(Timestamp),
-        Duration, arrayZip(mapKeys(SpanAttributes), mapValues(SpanAttributes)), SpanAttributeTypes, StatusCode, StatusMessage,
+        Duration, arrayZip(mapKeys(SpanAttributes), mapValues(SpanAttributes)), SpanAttributeTypes, StatusCode,
+        StatusMessage,
         arrayMap((n, t, a) -> (n, toUnixTimestamp64Nano(t), arrayZip(mapKeys(a), mapValues(a))),
           Events.Name, Events.Timestamp, Events.Attributes),
         arrayMap((t, s, w, a) -> (t, s, w, arrayZip(mapKeys(a), mapValues(a))),

@@ -93,7 +93,7 @@ VALUES = SCALARS | st.recursive(
 )
 BAGS = st.lists(st.dictionaries(TEXTS, VALUES, min_size=4, max_size=12), min_size=8, max_size=16)
 FEW = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],  # every try is an insert: no time to shrink
 )

@@ -16,9 +16,9 @@ critical, show_to_user, user_message, agent_name, service, environment, dialect,
 TRANSCRIPT = (
     """session_id, ts, turn, role, text, tool_name, tool_call_id, tool_arguments, tool_result, model, span_id"""
 )
-SESSIONS = """tenant, session_id, trace_id, user_id, service, started_at, last_activity_at, ended_at, status, end_reason,
-duration_ms, interactions, user_messages, assistant_responses, tool_calls, errors, input_tokens, output_tokens,
-cost_usd, model, mode"""
+SESSIONS = """tenant, session_id, trace_id, user_id, service, started_at, last_activity_at, ended_at, status,
+end_reason, duration_ms, interactions, user_messages, assistant_responses, tool_calls, errors, input_tokens,
+output_tokens, cost_usd, model, mode"""
 
 # reference/otlp-receiver.md, 1.1 and 1.2
 MAP, TEXT, LOW = "Map(LowCardinality(String), String)", "String", "LowCardinality(String)"

@@ -1,0 +1,160 @@
+"""The command line as people meet it: a process, an exit code, a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from processes import CollectorProcess
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from collector import settings
+from collector.cli import app
+from collector.schema import migrator
+
+ROOT = get_command(app)
+VERBS = [[name] for name, command in ROOT.commands.items() if not hasattr(command, "commands")]
+VERBS += [["schema", name] for name in ROOT.commands["schema"].commands]
+FREE = ("--grpc-port", "0", "--http-port", "0", "--sql-port", "0")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    variables |= {"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"} | environment
+    command = [sys.executable, "-m", "collector", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=variables)
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line an operator reads when it cannot start."""
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("otel-interactions: ")
+    assert done.stdout == ""
+    return lines[0]
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_help(verb: list[str]) -> None:
+    """Each verb explains itself and exits 0."""
+    done = CliRunner().invoke(app, [*verb, "--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.stdout
+
+
+def test_serve_help_lists_every_setting() -> None:
+    """`serve --help` names every setting: flag, variable, default and sentence."""
+    text = re.sub(r"[\s│]+", " ", run("serve", "--help").stdout)
+    for row in settings.table().values():
+        for part in (row.flag, row.variable, row.sentence, f"default {row.default}"):
+            assert part in text
+
+
+@pytest.mark.parametrize("flag", ["--grpc-port", "--http-port", "--sql-port"])
+def test_a_taken_port(tmp_path: Path, flag: str) -> None:
+    """A taken port: exit 2 with one sentence that names the port and the flag; the directory is free again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ports = [port if each == flag else "0" for each in FREE[::2]]
+        flags = [part for pair in zip(FREE[::2], ports, strict=True) for part in pair]
+        text = sentence(run("serve", "--data-dir", str(tmp_path / "data"), "--log-level", "warning", *flags))
+    assert port in text
+    assert flag in text
+    assert not (tmp_path / "data" / "endpoints.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "part"),
+    [
+        (("--batch-items", "none"), {}, "--batch-items (OTEL_INTERACTIONS_BATCH_ITEMS) cannot be 'none'"),
+        (("--host", "0.0.0.0"), {}, "--host (OTEL_INTERACTIONS_HOST) cannot be '0.0.0.0'"),
+        ((), {"OTEL_INTERACTIONS_GRPC_PORT": "70000"}, "--grpc-port (OTEL_INTERACTIONS_GRPC_PORT) cannot be '70000'"),
+    ],
+)
+def test_a_bad_setting(arguments: tuple[str, ...], environment: dict[str, str], part: str) -> None:
+    """A bad setting, by flag or by environment: exit 2 with one sentence."""
+    assert part in sentence(run("serve", *arguments, **environment))
+
+
+def test_an_unknown_flag() -> None:
+    """A flag nobody knows: exit 2, no traceback."""
+    done = run("serve", "--no-such-flag", "1")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_no_arguments() -> None:
+    """Without a verb the help is printed."""
+    assert "serve" in run().stdout
+
+
+def test_a_newer_data_directory(tmp_path: Path) -> None:
+    """A directory a newer version wrote: exit 2, and not one byte of it changes."""
+    (tmp_path / "format.json").write_text(json.dumps({"version": "9.9", "schema": migrator.newest() + 1}))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*")}
+    text = sentence(run("serve", "--data-dir", str(tmp_path), *FREE))
+    assert "9.9" in text
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*")} == before
+
+
+def test_a_second_collector(collector: CollectorProcess) -> None:
+    """A second collector on the same directory: exit 2, and the first one goes on."""
+    for verb in (["serve", *FREE], ["schema", "migrate"]):
+        assert "in use by another collector" in sentence(run(*verb, "--data-dir", str(collector.data_dir)))
+    assert collector.health()["status"] == "healthy"
+    assert collector.data_dir.joinpath("endpoints.json").exists()
+
+
+def test_an_unreachable_server(tmp_path: Path) -> None:
+    """A ClickHouse that does not answer: exit 2 with one sentence that does not show the password."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    url = f"http://me:hunter2@127.0.0.1:{port}"
+    for verb in (["serve", *FREE], ["schema", "migrate"]):
+        done = run(*verb, "--data-dir", str(tmp_path / "data"), "--clickhouse-url", url)
+        assert "--clickhouse-url" in sentence(done)
+        assert "hunter2" not in done.stderr
+
+
+def test_schema_print() -> None:
+    """`schema print` writes the script the migrator runs, one statement after the other."""
+    done = run("schema", "print")
+    assert done.returncode == 0
+    statements = [each.strip() for each in done.stdout.split(";\n")]
+    assert statements == [each.strip().removesuffix(";") for each in migrator.as_script()] + [""]
+
+
+def test_schema_migrate(tmp_path: Path) -> None:
+    """`schema migrate` brings a stopped collector's database to the newest schema; again it has nothing to do."""
+    first, second = (run("schema", "migrate", "--data-dir", str(tmp_path / "data")) for _ in range(2))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert first.stdout.count("applied 0") == migrator.newest()
+    assert second.stdout == f"0 applied, schema {migrator.newest()}\n"
+
+
+def test_asking_when_nobody_runs(tmp_path: Path) -> None:
+    """Asking without a collector: exit 1 with a sentence, no traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = str(gone.getsockname()[1])
+    done = run("sql", "SELECT 1", "--data-dir", str(tmp_path), "--sql-port", port)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("otel-interactions: ")
+
+
+def test_asking(collector: CollectorProcess) -> None:
+    """`sql` asks the collector of the data directory and prints in the format asked for."""
+    done = run("sql", "SELECT 1 AS one", "--format", "JSONEachRow", "--data-dir", str(collector.data_dir))
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"one": 1})
+    wrong = run("sql", "SELEKT", "--data-dir", str(collector.data_dir))
+    assert wrong.returncode == 1
+    assert "Traceback" not in wrong.stderr

@@ -1,0 +1,139 @@
+"""One table of settings: flags over environment over defaults, and a sentence for each value that is not allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from collector import settings
+from collector.errors import StartError
+from collector.settings import Settings
+
+BAD = {
+    "host": ["0.0.0.0", "::", "10.0.0.1", "example.org", "", "127.0.0.1:4317"],
+    "grpc_port": ["-1", "65536", "http", "", "1.5"],
+    "http_port": ["-1", "65536", "x"],
+    "sql_port": ["-1", "65536", "x"],
+    "batch_items": ["0", "-5", "many"],
+    "batch_seconds": ["0", "-1", "soon", "nan", "inf", "1e300"],
+    "batch_bytes": ["0", "32M"],
+    "max_request_bytes": ["0", "-1", "64MiB"],
+    "session_idle_seconds": ["0", "-1", "nan", "inf", "1e300"],
+    "drain_seconds": ["-1", "never", "nan", "inf", "1e300"],
+    "log_level": ["loud", "INFO!", ""],
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without any of our variables."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"OTEL_INTERACTIONS_{name.upper()}", raising=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_bad_values(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A value that is not allowed, by flag or by environment: one sentence with flag, variable and value."""
+    with pytest.raises(StartError) as by_flag:
+        settings.load(**{name: value})
+    monkeypatch.setenv(f"OTEL_INTERACTIONS_{name.upper()}", value)
+    with pytest.raises(StartError) as by_environment:
+        settings.load()
+    sentence = str(by_flag.value)
+    assert f"--{name.replace('_', '-')} (OTEL_INTERACTIONS_{name.upper()}) cannot be {value!r}: " in sentence
+    assert "--help" in sentence
+    assert "\n" not in sentence
+    assert str(by_environment.value) == sentence
+
+
+GOOD = {
+    "data_dir": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108 - never opened
+    "host": ("localhost", "::1", "localhost", "::1"),
+    "grpc_port": ("0", "65535", 0, 65535),
+    "http_port": ("1", "2", 1, 2),
+    "sql_port": ("1", "2", 1, 2),
+    "clickhouse_url": ("http://a", "http://b", None, None),
+    "batch_items": ("1", "2", 1, 2),
+    "batch_seconds": ("0.5", "2", 0.5, 2.0),
+    "batch_bytes": ("1", "2", 1, 2),
+    "max_request_bytes": ("1", "2", 1, 2),
+    "session_idle_seconds": ("0.5", "2", 0.5, 2.0),
+    "drain_seconds": ("0", "2", 0.0, 2.0),
+    "log_level": ("debug", "error", "debug", "error"),
+}
+
+
+def test_every_setting_is_tried() -> None:
+    """The table above knows every setting."""
+    assert set(GOOD) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_flag_over_environment_over_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A flag wins over the environment, the environment over the default; a flag not given changes nothing."""
+    flag, variable, as_flag, as_variable = GOOD[name]
+    default = getattr(settings.load(), name)
+    monkeypatch.setenv(f"OTEL_INTERACTIONS_{name.upper()}", variable)
+    from_environment = getattr(settings.load(**{name: None}), name)
+    from_flag = getattr(settings.load(**{name: flag}), name)
+    if name == "clickhouse_url":
+        assert default is None
+        assert (from_flag.get_secret_value(), from_environment.get_secret_value()) == (flag, variable)
+        return
+    assert (from_flag, from_environment) == (as_flag, as_variable)
+    assert default not in (from_environment, from_flag)
+
+
+def test_defaults() -> None:
+    """Without anything: the ports everybody expects, on loopback only, OTLP's recommended limit."""
+    chosen = settings.load()
+    assert (chosen.host, chosen.grpc_port, chosen.http_port, chosen.sql_port) == ("127.0.0.1", 4317, 4318, 8123)
+    assert chosen.max_request_bytes == 64 * 1024 * 1024
+    assert chosen.clickhouse_url is None
+
+
+def test_data_dir_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Data lives in the user's data folder, wherever XDG says it is."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert settings.load().data_dir == tmp_path / "otel-interactions"
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert settings.load().data_dir == tmp_path / ".local" / "share" / "otel-interactions"
+
+
+@pytest.mark.parametrize("url", ["db:8123", "ftp://me:hunter2@db", "http://", "http://me:hunter2@db:port", "hunter2"])
+def test_bad_addresses(url: str) -> None:
+    """An address that is none is refused with the form it must have, and without repeating a password."""
+    with pytest.raises(StartError, match=r"--clickhouse-url .*http://user:password@host:8123") as refused:
+        settings.load(clickhouse_url=url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable set to nothing, as compose files do, is a variable not set: the embedded engine, with its SQL port."""
+    monkeypatch.setenv("OTEL_INTERACTIONS_CLICKHOUSE_URL", "")
+    assert settings.load().clickhouse_url is None
+
+
+def test_passwords_do_not_show() -> None:
+    """The ClickHouse address may hold a password: it shows in no representation."""
+    chosen = settings.load(clickhouse_url="http://me:hunter2@db:8123")
+    assert "hunter2" not in f"{chosen!r} {chosen} {chosen.model_dump()}"
+
+
+def test_settings_do_not_change() -> None:
+    """Once built, settings stay."""
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.load().host = "0.0.0.0"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_says_what_it_is(name: str) -> None:
+    """The table has a row for each setting, with a sentence that ends as sentences do."""
+    row = settings.table()[name]
+    assert (row.flag, row.variable) == (f"--{name.replace('_', '-')}", f"OTEL_INTERACTIONS_{name.upper()}")
+    assert row.kind
+    assert row.default
+    assert row.sentence.endswith((".", ").", "8123."))
