@@ -239,6 +239,7 @@ def schema_print() -> None:
 @_with_settings("clickhouse_url", "data_dir")
 def schema_migrate(chosen: settings.Settings) -> None:
     """Bring a ClickHouse server, or the embedded one of a stopped collector, to the newest schema."""
+    telemetry.configure_logging("warning")
     from collector.clickhouse import ClickHouse  # noqa: PLC0415 - as above
 
     url = chosen.clickhouse_url.get_secret_value() if chosen.clickhouse_url else None

@@ -50,7 +50,11 @@ class DataDir:
 
     def _refuse_newer(self, schema: int) -> None:
         written = _read(self.path / _FORMAT)
-        if written.get("schema", 0) > schema:
+        if not written:
+            return
+        if not isinstance(written.get("schema"), int):
+            raise _unreadable(self.path / _FORMAT, "it names no schema")
+        if written["schema"] > schema:
             raise StartError(
                 f"the data directory {self.path} was written by version {written.get('version')} with schema "
                 f"{written['schema']}, this version knows {schema}; nothing was touched",
@@ -92,10 +96,14 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise StartError(
-            f"{path} does not read: {error}", hint="restore it from a backup, or choose another --data-dir"
-        ) from error
-    return content if isinstance(content, dict) else {}
+        raise _unreadable(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise _unreadable(path, "it is no JSON object")
+    return content
+
+
+def _unreadable(path: Path, why: str) -> StartError:
+    return StartError(f"{path} does not read: {why}", hint="restore it from a backup, or choose another --data-dir")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ class Request:
         tenant: whose it is; from the key, never from the payload.
         received_unix_nano: when it arrived, nanoseconds since 1970.
         peer: address of the sender, "" for none.
+        weight: bytes of resources and scopes once they stand beside each of their items, as they do in the tables.
     """
 
     signal: Signal
@@ -32,6 +33,7 @@ class Request:
     tenant: str
     received_unix_nano: int
     peer: str
+    weight: int = 0
 
 
 def varint(number: int) -> bytes:

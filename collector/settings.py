@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from collector.errors import StartError
 
 ENVIRONMENT_PREFIX = "OTEL_INTERACTIONS_"
+_DAY = 86_400.0  # seconds
 _KINDS = {str(int): "integer", str(float): "number", str(str): "text", str(Path): "folder"}
 _SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
 
@@ -48,17 +49,23 @@ class Settings(BaseSettings):
         description="A ClickHouse server instead of the embedded one: http(s)://user:password@host:8123.",
     )
     batch_items: int = Field(10_000, ge=1, description="Spans and log records after which a batch is loaded.")
-    batch_seconds: float = Field(1.0, gt=0, description="Age in seconds at which a batch is loaded, however small.")
+    batch_seconds: float = Field(
+        1.0, gt=0, le=_DAY, description="Age in seconds at which a batch is loaded, however small."
+    )
     batch_bytes: int = Field(32 << 20, ge=1, description="Bytes after which a batch is loaded.")
     max_request_bytes: int = Field(
         64 << 20, ge=1, description="Largest request in bytes, counted after decompression (OTLP recommends 64 MiB)."
     )
     session_idle_seconds: float = Field(
-        1800.0, gt=0, description="Seconds without activity after which a session nobody ended reads as abandoned."
+        1800.0,
+        gt=0,
+        le=365 * _DAY,
+        description="Seconds without activity after which a session nobody ended reads as abandoned.",
     )
     drain_seconds: float = Field(
         30.0,
         ge=0,
+        le=_DAY,
         description="Seconds to load what waits after SIGTERM; the rest stays in the journal for the next start.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
@@ -78,8 +85,15 @@ class Settings(BaseSettings):
     @field_validator("clickhouse_url")
     @classmethod
     def _http_url(cls, url: SecretStr | None) -> SecretStr | None:
-        parts = urlsplit(url.get_secret_value()) if url else None
-        if parts and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        """Take an empty address for none, as Compose files write it."""
+        if url is None or not url.get_secret_value():
+            return None
+        parts = urlsplit(url.get_secret_value())
+        try:
+            sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is no number
+            sound = False
+        if not sound:
             raise ValueError("it must look like http://user:password@host:8123")
         return url
 

@@ -7,14 +7,23 @@ import sys
 import threading
 from collections import Counter
 
+# Libraries whose words reach the operator as ours, or not at all.
+_QUIET = {
+    "asyncio": logging.WARNING,
+    "clickhouse_connect": logging.CRITICAL,
+    "urllib3.connectionpool": logging.CRITICAL,
+    "uvicorn.access": logging.WARNING,
+    "uvicorn.error": logging.WARNING,
+}
+
 
 def configure_logging(level: str) -> None:
     """Log to standard error, one line an event: time, level, where, what."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("uvicorn.access", "uvicorn.error", "asyncio"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(least)
 
 
 class Counters:

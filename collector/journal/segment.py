@@ -9,6 +9,8 @@ very name as its deduplication token; nothing is ever appended to it again. The 
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import secrets
 import time
@@ -18,6 +20,8 @@ from pathlib import Path
 from collector.errors import SegmentDamaged
 from collector.journal import files, frame
 from collector.request import Request, Signal
+
+log = logging.getLogger(__name__)
 
 OPEN = ".open"
 READY = ".ready"
@@ -34,32 +38,55 @@ class Segment:
         self.opened_at = time.monotonic()
         self.frames = 0
         self.items = 0
-        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self.size = 0
-        self._write([frame.encode_head(self.name)])
-        files.sync_folder(folder)
+        self.weight = 0
+        self._sound = True
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            self._write([frame.encode_head(self.name)])
+            files.sync_folder(folder)
+        except OSError:
+            self.discard()
+            raise
 
     def append(self, requests: Iterable[Request]) -> None:
         """Write the requests and sync once; on return all of them are durable.
 
         Raises:
-            OSError: nothing of this call is kept: the file is cut back to where it was.
+            OSError: nothing of this call is kept: the file is cut back to where it was. If not even that works, the
+                segment takes no more, because what follows garbage is not found again.
         """
+        if not self._sound:
+            raise OSError(errno.EIO, "the segment could not be cut back after a failed write")
         pieces: list[bytes] = []
-        before, frames, items = self.size, 0, 0
+        before, frames, items, weight = self.size, 0, 0, 0
         for request in requests:
             pieces.extend(frame.encode(request))
             frames += 1
             items += request.items
+            weight += request.weight
         try:
             self._write(pieces)
             os.fdatasync(self._descriptor)
         except OSError:
-            os.ftruncate(self._descriptor, before)
-            self.size = before
+            self._cut_back(before)
             raise
         self.frames += frames
         self.items += items
+        self.weight += weight
+
+    def _cut_back(self, size: int) -> None:
+        try:
+            os.ftruncate(self._descriptor, size)
+        except OSError:
+            self._sound = False
+            log.exception("journal segment %s takes no more", self.path.name)
+        self.size = size
+
+    @property
+    def sound(self) -> bool:
+        """Whether it can still be appended to."""
+        return self._sound
 
     def _write(self, pieces: list[bytes]) -> None:
         for at in range(0, len(pieces), _IOV_MAX):
@@ -77,16 +104,25 @@ class Segment:
         return time.monotonic() - self.opened_at
 
     def freeze(self) -> Path:
-        """Close it for ever and return its frozen path."""
+        """Close it for ever and return its frozen path.
+
+        Raises:
+            OSError: the disk refused the rename; what was acknowledged is safe in the open file, try again.
+        """
+        if not self._sound:  # garbage behind the last good frame
+            frozen = recover(self.path)
+            if frozen is None:
+                raise OSError(errno.EIO, "the segment lost its frames")
+        else:
+            frozen = self.path.with_suffix(READY)
+            files.rename(self.path, frozen)
         os.close(self._descriptor)
-        frozen = self.path.with_suffix(READY)
-        files.rename(self.path, frozen)
         return frozen
 
     def discard(self) -> None:
         """Remove a segment that holds no frame."""
         os.close(self._descriptor)
-        self.path.unlink()
+        self.path.unlink(missing_ok=True)
 
 
 def read(path: Path) -> tuple[memoryview, list[memoryview]]:
@@ -131,25 +167,38 @@ def age_seconds(path: Path) -> float:
 def recover(path: Path) -> Path | None:
     """Freeze a segment that a crash left open, without its torn tail; return its frozen path, or None if it is empty.
 
-    What is cut off was never acknowledged; it is kept beside it as `.torn`, for whoever wants to look.
+    What is cut off was never acknowledged; it is kept beside it as `.torn`, for whoever wants to look. If the disk
+    itself damaged something earlier, that file is the place to find the frames behind it.
     """
     data = memoryview(path.read_bytes())
-    try:
-        _, good = frame.read_head(data)
-    except SegmentDamaged:
+    head = frame.encode_head(path.stem)  # what it must begin with is known from its name
+    if len(data) < len(head) or not any(data):
         path.unlink()  # the crash came before the first sync
         return None
-    head = good
+    good = len(head)
+    if data[:good] != head:
+        _keep_torn(path, data)
+        path.unlink()
+        return None
     for _, end in frame.frames(data, good):
         good = end
     if good < len(data):
-        files.write_whole(path.with_suffix(".torn"), bytes(data[good:]))
+        _keep_torn(path, data[good:])
         with path.open("r+b") as file:
             file.truncate(good)
             os.fsync(file.fileno())
-    if good == head:
+    if good == len(head):
         path.unlink()
         return None
     frozen = path.with_suffix(READY)
     files.rename(path, frozen)
     return frozen
+
+
+def _keep_torn(path: Path, data: memoryview) -> None:
+    torn = path.with_suffix(".torn")
+    log.warning("journal segment %s: %d bytes at its end are torn, kept in %s", path.name, len(data), torn.name)
+    try:
+        files.write_whole(torn, bytes(data))
+    except OSError:  # a full disk must not keep the collector from starting
+        log.exception("journal segment %s: the torn bytes could not be kept", path.name)

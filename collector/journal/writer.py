@@ -28,7 +28,7 @@ class Limits:
         items: spans and log records. Every insert has a fixed cost (ClickHouse analyses the views anew, some 0.1 s),
             so while segments still wait to be loaded, this limit is stretched and only the others hold: the more
             there is to do, the cheaper each span gets.
-        size: bytes.
+        size: bytes, in the file or, where larger, unfolded in ClickHouse (`Request.weight`).
         seconds: age since its first request.
     """
 
@@ -120,12 +120,15 @@ class Journal:
 
     def _seconds_to_freeze(self) -> float | None:
         ages = [each.age() for each in self._open.values()]
-        return max(0.0, self._limits.seconds - max(ages)) if ages else None
+        if not ages:
+            return None
+        return min(max(0.0, self._limits.seconds - max(ages)), threading.TIMEOUT_MAX)
 
     def _is_full(self, current: segment.Segment) -> bool:
         limits = self._limits
         enough = current.items >= limits.items and not self._backlog.is_busy()
-        return enough or current.size >= limits.size or current.age() >= limits.seconds
+        large = max(current.size, current.weight) >= limits.size
+        return enough or large or current.age() >= limits.seconds or not current.sound
 
     def _commit(self, signal: Signal, waiting: list[_Waiting]) -> None:
         error: Retryable | None = None
@@ -133,18 +136,21 @@ class Journal:
             if signal not in self._open:
                 self._open[signal] = segment.Segment(self.folder, signal)
             self._open[signal].append([request for request, _ in waiting])
-        except OSError as cause:
+        except Exception as cause:
             log.exception("journal: %d requests refused, the disk did not take them", len(waiting))
-            error = Retryable(f"the journal could not be written: {cause.strerror}")
+            error = Retryable(f"the journal could not be written: {getattr(cause, 'strerror', None) or cause}")
         assert self._loop is not None  # noqa: S101 - start() set it before the thread ran
         self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], error)
 
     def _freeze(self, signal: Signal) -> None:
         current = self._open.pop(signal)
-        if current.frames:
-            self._backlog.enqueue(current.freeze(), current.frames)
-        else:
+        if not current.frames:
             current.discard()
+            return
+        try:
+            self._backlog.enqueue(current.freeze(), current.frames)
+        except OSError:  # all of it is on disk and acknowledged: the next start recovers it
+            log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
 
 
 def _resolve(futures: list[asyncio.Future[None]], error: Retryable | None) -> None:

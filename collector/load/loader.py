@@ -4,9 +4,10 @@ The insert carries the segment's name as its deduplication token, and every tabl
 So after any crash or lost answer the same segment is simply inserted again. Only when ClickHouse has confirmed is the
 file deleted.
 
-What ClickHouse cannot parse would be refused for ever. Parsing comes before the first row is written, so nothing of
-such a segment is stored; its requests are then inserted one by one (a token each), and those that fail alone are set
-aside in `dead-letters/` with the reason.
+What ClickHouse cannot take would be refused for ever. If nothing of such a segment is stored (it is asked), its
+requests are inserted one by one, a token each, and those that fail alone are set aside in `dead-letters/` with the
+reason. If a view behind the first table failed, rows of the segment are there already under its own token, so it is
+set aside whole.
 """
 
 from __future__ import annotations
@@ -31,21 +32,29 @@ from collector.telemetry import Counters
 
 log = logging.getLogger(__name__)
 
-# ClickHouse could not make sense of the bytes; the same bytes will never fare better. All are raised by the parser.
-UNPARSABLE = frozenset(
+# ClickHouse says of these bytes, not of its own state, that it cannot take them; they will never fare better.
+PERMANENT = frozenset(
     {
         6,  # CANNOT_PARSE_TEXT
         27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
         32,  # ATTEMPT_TO_READ_AFTER_EOF
         33,  # CANNOT_READ_ALL_DATA
+        36,  # BAD_ARGUMENTS
         69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
         72,  # CANNOT_PARSE_NUMBER
         117,  # INCORRECT_DATA
-        442,  # PROTOBUF_BAD_CAST
+        128,  # TOO_LARGE_ARRAY_SIZE
+        131,  # TOO_LARGE_STRING_SIZE
+        407,  # DECIMAL_OVERFLOW
+        436,  # PROTOBUF_BAD_CAST
         444,  # UNKNOWN_PROTOBUF_FORMAT
     }
 )
+_PARSER = "ProtobufRowInputFormat"  # named in an error of the parser, which comes before the first row is written
+SINGLY = ".singly"  # beside a segment whose requests are being inserted one by one
 INBOXES = {"traces": "otel.otlp_traces", "logs": "otel.otlp_logs"}  # by the signal in a segment's name
+TABLES = {"traces": "otel.otel_traces", "logs": "otel.otel_logs"}  # the first that keeps rows
 _PROTO = Path(__file__).with_name("otlp.proto")
 _MORE, _STOP = True, False
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds between tries
@@ -130,33 +139,57 @@ class Loader:
     def _run(self) -> None:
         while self._wake.get() is _MORE and not self._abandon.is_set():
             try:
-                self._load(self._waiting[0].segment)
+                self._persist(self._waiting[0].segment)
             except _AbandonedError:
                 return  # shutting down: the segment stays where it is
             self._waiting.popleft()
+
+    def _persist(self, segment: Path) -> None:
+        """Load a segment through whatever the disk does meanwhile."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                self._load(segment)
+            except OSError as error:
+                self.last_error = str(error)
+                log.warning("segment %s: %s; trying again", segment.name, error)
+                pause = self._wait(pause)
+            else:
+                return
 
     def _load(self, segment: Path) -> None:
         try:
             head, frames = self._read(segment)
         except SegmentDamaged as damage:
-            log.exception("segment %s is set aside", segment.name)
-            self._set_aside(segment.rename(self._dead_letters / segment.name), str(damage))
+            self._set_aside(segment, str(damage))
             return
-        dead = 0
-        try:
-            self._insert(segment, segment.stem)
-        except ClickHouseError as error:
-            log.warning("segment %s does not parse (%s); loading its requests one by one", segment.name, error)
+        dead, singly = 0, segment.with_suffix(SINGLY)
+        if not singly.exists():
+            try:
+                self._insert(segment, segment.stem)
+            except ClickHouseError as error:
+                if _PARSER not in str(error) and self._rows_stored(segment):
+                    self._set_aside(segment, f"some of its rows are stored, a later table refused: {error}")
+                    return
+                log.warning("segment %s is refused (%s); loading its requests one by one", segment.name, error)
+                singly.touch()  # a crash from here on goes on here, and not with the question what is stored
+        if singly.exists():
             dead = self._load_singly(segment, head, frames)
         segment.unlink()
+        singly.unlink(missing_ok=True)
         self._counters.add("requests_stored", len(frames) - dead)
         self._counters.add("segments_loaded")
+
+    def _rows_stored(self, segment: Path) -> int:
+        table = TABLES[_signal(segment)]
+        sql = f"SELECT count() FROM {table} WHERE JournalSegment = {{segment:String}}"  # noqa: S608 - a table of ours
+        return int(self._database.rows(sql, {"segment": segment.stem})[0][0])
 
     def _load_singly(self, segment: Path, head: memoryview, frames: list[memoryview]) -> int:
         """Insert each request alone; return how many had to be set aside."""
         dead = 0
         for number, frame in enumerate(frames):
-            single = self._dead_letters / f"{segment.stem}.{number:06d}"
+            single = segment.with_name(f"{segment.stem}.{number:06d}")
             single.write_bytes(b"".join((head, frame)))
             try:
                 self._insert(single, single.name)
@@ -167,7 +200,8 @@ class Loader:
                 single.unlink()
         return dead
 
-    def _set_aside(self, dead: Path, reason: str) -> None:
+    def _set_aside(self, refused: Path, reason: str) -> None:
+        dead = refused.rename(self._dead_letters / refused.name)
         dead.with_name(dead.name + ".json").write_text(json.dumps({"reason": reason}, indent=1))
         self._counters.add("requests_dead")
         log.error("set aside %s: %s", dead.name, reason)
@@ -176,25 +210,33 @@ class Loader:
         """Insert until ClickHouse confirms.
 
         Raises:
-            ClickHouseError: the bytes do not parse.
+            ClickHouseError: the bytes are not to be had into the tables.
             _AbandonedError: the collector stops before ClickHouse could be reached.
         """
-        inbox = INBOXES[path.stem.rpartition("-")[2]]
+        inbox = INBOXES[_signal(path)]
         pause, settings = _FIRST_PAUSE, insert_settings(token, embedded=self._database.embedded)
         while True:
             try:
                 self._database.insert_file(inbox, path, "ProtobufSingle", settings)
             except (ClickHouseError, OSError) as error:
-                if getattr(error, "code", None) in UNPARSABLE:
+                if getattr(error, "code", None) in PERMANENT:
                     raise
                 self.last_error = str(error).splitlines()[0][:500]
                 log.warning("segment %s: %s; trying again", path.name, self.last_error)
             else:
                 self.last_error = ""
                 return
-            if self._abandon.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, not a secret
-                raise _AbandonedError
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = self._wait(pause)
+
+    def _wait(self, pause: float) -> float:
+        """Pause before the next try, with jitter; return the next pause. Raises _AbandonedError at the end."""
+        if self._abandon.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, not a secret
+            raise _AbandonedError
+        return min(pause * 2, _LONGEST_PAUSE)
+
+
+def _signal(path: Path) -> str:
+    return path.stem.rpartition("-")[2]
 
 
 class _AbandonedError(Exception):

@@ -10,6 +10,7 @@ from collector.receive.validate import VALIDATORS
 from collector.request import Request, Signal
 from collector.telemetry import Counters
 
+_UNFOLDED = 4  # times the size limit; a resource stands beside each of its spans in the tables, and in memory before
 TENANT = "default"  # the tenant of everything received without keys
 
 
@@ -35,8 +36,15 @@ class Intake:
             if len(body) > self.limit:
                 raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
             accepted = VALIDATORS[signal](body)
+            if accepted.weight > _UNFOLDED * self.limit:
+                raise TooLarge(
+                    f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
+                    hint="send smaller batches, or smaller resource attributes",
+                )
             if accepted.items:
-                await self._append(Request(signal, accepted.body, accepted.items, TENANT, time.time_ns(), peer))
+                await self._append(
+                    Request(signal, accepted.body, accepted.items, TENANT, time.time_ns(), peer, accepted.weight)
+                )
         except Refused as refusal:
             self._counters.add("requests_refused")
             self._counters.add(f"refused_{type(refusal).__name__}")

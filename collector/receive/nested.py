@@ -77,8 +77,8 @@ def to_json(value: AnyValue) -> str:
     if kind == "array_value":
         return "[" + ",".join(to_json(element) for element in value.array_value.values) + "]"
     if kind == "kvlist_value":
-        entries = {element.key: to_json(element.value) for element in value.kvlist_value.values}
-        return "{" + ",".join(f"{_quoted(key)}:{entries[key]}" for key in sorted(entries)) + "}"
+        entries = sorted(value.kvlist_value.values, key=lambda element: element.key)
+        return "{" + ",".join(f"{_quoted(each.key)}:{to_json(each.value)}" for each in entries) + "}"
     if kind == "double_value":
         return _double(value.double_value)
     if kind == "bytes_value":

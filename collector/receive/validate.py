@@ -31,10 +31,11 @@ _OPEN, _CLOSE, _BODY = b"\x0b", b"\x0c", b"\x12"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A body fit for the journal: possibly rewritten where values were nested too deeply; how many items it has."""
+    """A body fit for the journal, in canonical protobuf; how many items it has and what they weigh unfolded."""
 
     body: bytes
     items: int
+    weight: int
 
 
 def _wrapper_class(signal: Signal, request: type[Message]) -> type[Message]:
@@ -67,14 +68,14 @@ class Validator:
         self,
         signal: Signal,
         request: type[Message],
-        count: Callable[[Any], int],
+        measure: Callable[[Any], tuple[int, int]],
         flatten: Callable[[Any], None],
         samples: tuple[bytes, bytes],
     ) -> None:
         """Measure the depth limit on `samples`: a body as deep as allowed, and one a level deeper."""
         self._request = request
         self._wrapper = _wrapper_class(signal, request)
-        self._count = count
+        self._measure = measure
         self._flatten = flatten
         self._levels = self._calibrate(*samples)
 
@@ -97,35 +98,44 @@ class Validator:
     def __call__(self, body: bytes) -> Accepted:
         """Return the body as it may be journaled, with its number of items.
 
+        It is written anew from what was parsed: protobuf allows a field to come twice (the last counts) and members of
+        a `oneof` side by side, ClickHouse reads such bytes wrongly or not at all. 0.7 us a span.
+
         Raises:
             Malformed: the body is not a request of this signal.
         """
         request = self._parse_shallow(body, self._levels)
-        if request is not None:
-            return Accepted(body, self._counted(request, body))
-        try:
-            request = self._request.FromString(body)
-        except DecodeError as error:
-            raise self._malformed(body) from error
-        self._flatten(request)
-        return Accepted(request.SerializeToString(), self._count(request))
-
-    def _counted(self, request: Any, body: bytes) -> int:
-        items = self._count(request)
-        if not items and body and not request.ListFields():  # only fields nobody knows: some text that happens to parse
+        if request is None:
+            try:
+                request = self._request.FromString(body)
+            except DecodeError as error:
+                raise self._malformed(body) from error
+            self._flatten(request)
+        elif body and not request.ListFields():  # only fields nobody knows: some text that happens to parse
             raise self._malformed(body)
-        return items
+        items, weight = self._measure(request)
+        return Accepted(request.SerializeToString(), items, weight)
 
     def _malformed(self, body: bytes) -> Malformed:
         return Malformed(f"the body of {len(body)} bytes is not an {self._request.DESCRIPTOR.name} in protobuf")
 
 
-def _spans(request: ExportTraceServiceRequest) -> int:
-    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
+def _measure_traces(request: ExportTraceServiceRequest) -> tuple[int, int]:
+    items = weight = 0
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            items += len(scope.spans)
+            weight += len(scope.spans) * (resource.resource.ByteSize() + scope.scope.ByteSize())
+    return items, weight
 
 
-def _records(request: ExportLogsServiceRequest) -> int:
-    return sum(len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs)
+def _measure_logs(request: ExportLogsServiceRequest) -> tuple[int, int]:
+    items = weight = 0
+    for resource in request.resource_logs:
+        for scope in resource.scope_logs:
+            items += len(scope.log_records)
+            weight += len(scope.log_records) * (resource.resource.ByteSize() + scope.scope.ByteSize())
+    return items, weight
 
 
 def _trace_sample(depth: int) -> bytes:
@@ -150,11 +160,11 @@ VALIDATORS: dict[Signal, Validator] = {
     Signal.TRACES: Validator(
         Signal.TRACES,
         ExportTraceServiceRequest,
-        _spans,
+        _measure_traces,
         nested.flatten_traces,
         (_trace_sample(1), _trace_sample(2)),
     ),
     Signal.LOGS: Validator(
-        Signal.LOGS, ExportLogsServiceRequest, _records, nested.flatten_logs, (_log_sample(1), _log_sample(2))
+        Signal.LOGS, ExportLogsServiceRequest, _measure_logs, nested.flatten_logs, (_log_sample(1), _log_sample(2))
     ),
 }

@@ -33,7 +33,9 @@ class ClickHouseServer:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, str(SERVER), str(self.folder), str(self.port)])
+        self.process = subprocess.Popen(
+            [sys.executable, str(SERVER), str(self.folder), str(self.port)], cwd=self.folder.parent
+        )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):

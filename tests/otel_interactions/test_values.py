@@ -61,7 +61,7 @@ class Colour(enum.Enum):
 
 
 class Model:
-    def model_dump(self):  # noqa: D102  as pydantic has it
+    def model_dump(self):
         return {"a": 1}
 
 

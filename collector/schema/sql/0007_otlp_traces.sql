@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS otel.otlp_traces
           kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
         ))), dropped_attributes_count UInt32),
         spans Array(Tuple(
-          trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind UInt32,
+          trace_id String, span_id String, trace_state String, parent_span_id String, name String, kind Int32,
           start_time_unix_nano UInt64, end_time_unix_nano UInt64,
           attributes Array(Tuple(key String, value Tuple(
             value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS otel.otlp_traces
             dropped_attributes_count UInt32, flags UInt32
           )),
           dropped_links_count UInt32,
-          status Tuple(message String, code UInt32),
+          status Tuple(message String, code Int32),
           flags UInt32
         )),
         schema_url String

@@ -20,7 +20,7 @@ CREATE TABLE IF NOT EXISTS otel.otlp_logs
           kvlist_value Tuple(values Array(Tuple(key String, value Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))))
         ))), dropped_attributes_count UInt32),
         log_records Array(Tuple(
-          time_unix_nano UInt64, observed_time_unix_nano UInt64, severity_number UInt32, severity_text String,
+          time_unix_nano UInt64, observed_time_unix_nano UInt64, severity_number Int32, severity_text String,
           body Tuple(
             value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String,
             array_value Tuple(values Array(Tuple(value Int8, string_value String, bool_value UInt8, int_value Int64, double_value Float64, bytes_value String, array_value String, kvlist_value String))),

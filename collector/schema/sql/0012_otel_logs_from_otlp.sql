@@ -7,7 +7,7 @@ SELECT
   if(record.span_id = repeat('\0', 8), '', lower(hex(record.span_id))) AS SpanId,
   toUInt8(bitAnd(record.flags, 255)) AS TraceFlags,
   record.severity_text AS SeverityText,
-  toUInt8(record.severity_number) AS SeverityNumber,
+  toUInt8(greatest(0, least(255, record.severity_number))) AS SeverityNumber,
   otel_text(record.body.1, record.body.2, record.body.3, record.body.4, record.body.5, record.body.6, record.body.7, record.body.8) AS Body,
   record.body.value AS BodyType,
   otel_attributes(record.attributes) AS LogAttributes,

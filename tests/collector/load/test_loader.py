@@ -48,6 +48,10 @@ class Trouble:
             raise DatabaseError(f"Code: {code}. DB::Exception: not now", code=code)
         self._database.insert_file(*args)
 
+    def rows(self, *args: Any) -> Any:
+        """Pass a question on."""
+        return self._database.rows(*args)
+
 
 class Loading:
     """A loader at work on the real engine."""

@@ -147,7 +147,7 @@ def test_every_output_format_answers_or_says_why_not(sql):
     names = sql.text("SELECT name FROM system.formats WHERE is_output").split()
     assert len(names) > 60
     for name in names:
-        reply = sql.ask(f"SELECT toInt32(number) AS n FROM numbers(70000) FORMAT {name}")  # noqa: S608
+        reply = sql.ask(f"SELECT toInt32(number) AS n FROM numbers(70000) FORMAT {name}")
         assert reply.status_code == 200 or reply.text.startswith("Code: "), name
         if reply.status_code == 200 and "EachRow" in name and "Progress" not in name and name[:4] == "JSON":
             assert reply.text.count("\n") in {70000, 70001, 70002}, name

@@ -88,7 +88,7 @@ def test_types(client, expression: str, kind: str | None, value: Any):
     assert result.result_rows == [(value,)]
     if kind:
         assert result.column_types[0].name == kind
-    many = client.query(f"SELECT materialize({expression}) AS value, number FROM numbers(3)")  # noqa: S608
+    many = client.query(f"SELECT materialize({expression}) AS value, number FROM numbers(3)")
     assert many.result_rows == [(value, number) for number in range(3)]
 
 

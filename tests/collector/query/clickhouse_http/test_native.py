@@ -97,7 +97,7 @@ CAST(NULL, 'LowCardinality(Nullable(String))')
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_every_type_is_measured_right(sql, expression: str):
     """A column between two known ones: if it is measured wrong, the last one does not decode."""
-    statement = f"SELECT 'first' AS a, {expression} AS b, number * 3 AS c FROM numbers(700)"  # noqa: S608
+    statement = f"SELECT 'first' AS a, {expression} AS b, number * 3 AS c FROM numbers(700)"
     settings = {"default_format": "Native", "max_block_size": "300"}
     reply = sql.ask(statement, client_protocol_version=GO, **settings)
     assert reply.status_code == 200, reply.text
@@ -118,7 +118,7 @@ DECODED = [
 @pytest.mark.parametrize("expression", DECODED)
 def test_the_blocks_decode(sql, expression: str):
     """What Grafana's driver would read is what the rows are."""
-    statement = f"SELECT 'first' AS a, {expression} AS b, number * 3 AS c FROM numbers(700)"  # noqa: S608
+    statement = f"SELECT 'first' AS a, {expression} AS b, number * 3 AS c FROM numbers(700)"
     reply = sql.ask(statement, client_protocol_version=GO, default_format="Native")
     rows = [row for block in decoded(reply.content) for row in zip(*block.values(), strict=True)]
     assert [row[2] for row in rows] == [number * 3 for number in range(700)]

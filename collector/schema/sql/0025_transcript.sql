@@ -24,16 +24,16 @@ FROM
   FROM
   (
     SELECT
-      tenant, session_id, own, tool_name, tool_call_id, tool_arguments, tool_result, model, span_id,
+      tenant, session_id, own, tool_name, if(message.1 = 'tool', call_id, '') AS tool_call_id, tool_arguments, tool_result, model, span_id,
       message.1 AS role, message.2 AS text, message.3 AS ts, message.4 AS place,
       countIf(own AND role != 'tool') OVER (PARTITION BY tenant, session_id, role, text) AS recorded,
       countIf(own AND role = 'tool') OVER (PARTITION BY tenant, session_id, tool_call_id) AS called
     FROM
     (
       SELECT
-        tenant, session_id, tool_name, tool_call_id, tool_arguments, tool_result, model, span_id,
+        tenant, session_id, tool_name, tool_call_id AS call_id, tool_arguments, tool_result, model, span_id,
         type NOT IN ('generation', 'agent_run') AS own,
-        ts + toIntervalNanosecond(toInt64(duration_ms * 1e6)) AS done,
+        otel_later(ts, duration_ms) AS done,
         arrayJoin(arrayFilter(m -> m.2 != '' OR m.1 = 'tool', multiIf(
           type IN ('user_message', 'audio_input'), [('user', input_text, ts, 0)],
           type IN ('assistant_response', 'audio_output'), [('assistant', output_text, done, 2)],

@@ -10,7 +10,7 @@ SELECT
   argMaxIfState(i.attributes['interaction.session.mode'], i.ts, i.attributes['interaction.session.mode'] != '') AS mode,
   argMaxIfState(i.attributes['interaction.session.end_reason'], i.ts, i.type = 'session_end') AS end_reason,
   min(i.ts) AS started_at,
-  max(i.ts + toIntervalNanosecond(toInt64(i.duration_ms * 1e6))) AS last_activity_at,
+  max(otel_later(i.ts, i.duration_ms)) AS last_activity_at,
   maxIf(i.ts, i.type = 'session_start') AS last_start_at,
   maxIf(i.ts, i.type = 'session_end') AS last_end_at,
   count() AS interactions,

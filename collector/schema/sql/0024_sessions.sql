@@ -19,7 +19,7 @@ SELECT
   if(is_ended, last_end_at, toDateTime64(0, 9, 'UTC')) AS ended_at,
   multiIf(
     is_ended, 'ended',
-    last_activity_at < now64(9) - toIntervalMillisecond(toInt64(1000 * if(mapContains(idle_seconds_of, tenant), idle_seconds_of[tenant], default_idle_seconds))), 'abandoned',
+    dateDiff('millisecond', last_activity_at, now64(9, 'UTC')) / 1000 > if(mapContains(idle_seconds_of, tenant), idle_seconds_of[tenant], default_idle_seconds), 'abandoned',
     'active') AS status,
   if(is_ended, reason, '') AS end_reason,
   toFloat64(dateDiff('microsecond', started_at, last_activity_at)) / 1000 AS duration_ms,
