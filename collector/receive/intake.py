@@ -46,8 +46,16 @@ class Intake:
                     Request(signal, accepted.body, accepted.items, TENANT, time.time_ns(), peer, accepted.weight)
                 )
         except Refused as refusal:
-            self._counters.add("requests_refused")
-            self._counters.add(f"refused_{type(refusal).__name__}")
+            self._count_refused(refusal)
             raise
         self._counters.add("requests_journaled" if accepted.items else "requests_empty")
         self._counters.add("items_received", accepted.items)
+
+    def refuse_unread(self, refusal: Refused) -> None:
+        """Count a request that was refused before there was a body to accept."""
+        self._counters.add("requests_received")
+        self._count_refused(refusal)
+
+    def _count_refused(self, refusal: Refused) -> None:
+        self._counters.add("requests_refused")
+        self._counters.add(f"refused_{type(refusal).__name__}")

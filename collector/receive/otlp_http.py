@@ -27,15 +27,23 @@ def routes(intake: Intake) -> list[Route]:
 
 async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
     try:
-        _require_protobuf(request)
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        raw = await body.read(request.stream(), encoding, intake.limit)
+        raw = await _read(intake, request)
         await intake.accept(signal, raw, request.client.host if request.client else "")
     except Refused as refusal:
         return _response(replies.refused(refusal, media_of(request)))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody reads it
     return _response(replies.accepted(replies.PROTOBUF))
+
+
+async def _read(intake: Intake, request: Request) -> bytes:
+    try:
+        _require_protobuf(request)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        return await body.read(request.stream(), encoding, intake.limit)
+    except Refused as refusal:
+        intake.refuse_unread(refusal)
+        raise
 
 
 async def refuse_path(request: Request, error: Exception) -> Response:
