@@ -1,6 +1,7 @@
 -- One row a span. Column names and renderings are those of the OpenTelemetry Collector's ClickHouse exporter, so that
 -- its rows, Grafana's plugin and ClickStack fit, the second half is ours and makes the row lossless.
--- Deduplication: a segment's token is remembered for its last 10,000 blocks.
+-- Deduplication: a token is remembered for the last 10,000 blocks. Inserts are synced to disk, because the journal forgets a
+-- segment once ClickHouse has confirmed it.
 CREATE TABLE IF NOT EXISTS otel.otel_traces
 (
   Timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
@@ -55,4 +56,4 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces
 ENGINE = MergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1

@@ -62,4 +62,4 @@ CREATE TABLE IF NOT EXISTS otel.interactions
 ENGINE = MergeTree
 PARTITION BY toDate(ts)
 ORDER BY (tenant, session_id, ts)
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1

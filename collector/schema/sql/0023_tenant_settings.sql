@@ -7,4 +7,4 @@ CREATE TABLE IF NOT EXISTS otel.tenant_settings
 )
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY tenant
-SETTINGS non_replicated_deduplication_window = 10000
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
