@@ -97,7 +97,7 @@ def _collector(console: Console, folder: Path) -> Iterator[dict[str, str]]:
     command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(folder)]
     command += ["--grpc-port", "0", "--http-port", "0", "--sql-port", "0"]
     command += ["--session-idle-seconds", str(_IDLE_SECONDS), "--batch-seconds", "0.5"]
-    with (folder / "collector.log").open("w+") as log, subprocess.Popen(command, stderr=log) as process:  # noqa: S603
+    with (folder / "collector.log").open("w+") as log, subprocess.Popen(command, stderr=log) as process:  # noqa: S603 - ours
         try:
             endpoints = _wait_until_ready(process, folder)
             where = ", ".join(f"{name} {address}" for name, address in endpoints.items())
@@ -129,7 +129,7 @@ def _record(console: Console, programs: list[_Program], endpoints: dict[str, str
             "OTEL_BSP_SCHEDULE_DELAY": "200",
         }
         program = [sys.executable, "-m", f"{_EXAMPLES}.{module}", *arguments]
-        running.append((label, subprocess.Popen(program, env=environment, stdout=subprocess.PIPE)))  # noqa: S603
+        running.append((label, subprocess.Popen(program, env=environment, stdout=subprocess.PIPE)))  # noqa: S603 - ours
     return [_finish(label, process) for label, process in running]
 
 
