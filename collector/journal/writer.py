@@ -25,7 +25,7 @@ class Limits:
     """When a segment is frozen: whichever comes first.
 
     Attributes:
-        items: spans and log records. Every insert has a fixed cost (ClickHouse analyses the views anew, some 0.1 s),
+        items: spans and log records. Every insert has a fixed cost (ClickHouse analyses the views anew, some 0.15 s),
             so while segments still wait to be loaded, this limit is stretched and only the others hold: the more
             there is to do, the cheaper each span gets.
         size: bytes, in the file or, where larger, unfolded in ClickHouse (`Request.weight`).
