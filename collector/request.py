@@ -14,6 +14,29 @@ class Signal(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a request.
+
+    Attributes:
+        tenant: whose the data is; from the key presented, never from the payload.
+        key: id of that key, "" where none is asked for.
+        peer: address it comes from, "" for none.
+    """
+
+    tenant: str = "default"
+    key: str = ""
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an accepted request: how many of its records were refused all the same, and why."""
+
+    rejected: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One accepted OTLP request, as bytes, with what the wire does not say.
 

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
 from collector.receive.validate import VALIDATORS
-from collector.request import Request, Signal
+from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
 
 _UNFOLDED = 4  # times the size limit; a resource stands beside each of its spans in the tables, and in memory before
-TENANT = "default"  # the tenant of everything received without keys
 
 
 class Intake:
@@ -23,7 +22,7 @@ class Intake:
         self._append = append
         self._counters = counters
 
-    async def accept(self, signal: Signal, body: bytes, peer: str) -> None:
+    async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
         """Return once the request may be acknowledged.
 
         An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks.
@@ -43,13 +42,22 @@ class Intake:
                 )
             if accepted.items:
                 await self._append(
-                    Request(signal, accepted.body, accepted.items, TENANT, time.time_ns(), peer, accepted.weight)
+                    Request(
+                        signal=signal,
+                        body=accepted.body,
+                        items=accepted.items,
+                        tenant=sender.tenant,
+                        received_unix_nano=time.time_ns(),
+                        peer=sender.peer,
+                        weight=accepted.weight,
+                    )
                 )
         except Refused as refusal:
             self._count_refused(refusal)
             raise
         self._counters.add("requests_journaled" if accepted.items else "requests_empty")
         self._counters.add("items_received", accepted.items)
+        return Receipt()
 
     def refuse_unread(self, refusal: Refused) -> None:
         """Count a request that was refused before there was a body to accept."""

@@ -14,7 +14,7 @@ import grpc
 from collector.errors import Refused, StartError
 from collector.receive import replies
 from collector.receive.intake import Intake
-from collector.request import Signal
+from collector.request import Sender, Signal
 
 _SERVICES = {
     "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
@@ -53,7 +53,7 @@ def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
 def _export(intake: Intake, signal: Signal) -> Export:
     async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            await intake.accept(signal, body, _host(context.peer()))
+            await intake.accept(signal, body, Sender(peer=_host(context.peer())))
         except Refused as refusal:
             await context.abort(*replies.grpc_status(refusal))
         return _EMPTY_RESPONSE

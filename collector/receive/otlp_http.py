@@ -10,7 +10,7 @@ from starlette.routing import Route
 from collector.errors import MethodNotAllowed, NotFound, Refused, UnsupportedMedia
 from collector.receive import body, replies
 from collector.receive.intake import Intake
-from collector.request import Signal
+from collector.request import Sender, Signal
 
 
 def routes(intake: Intake) -> list[Route]:
@@ -28,7 +28,7 @@ def routes(intake: Intake) -> list[Route]:
 async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
     try:
         raw = await _read(intake, request)
-        await intake.accept(signal, raw, request.client.host if request.client else "")
+        await intake.accept(signal, raw, Sender(peer=request.client.host if request.client else ""))
     except Refused as refusal:
         return _response(replies.refused(refusal, media_of(request)))
     except ClientDisconnect:

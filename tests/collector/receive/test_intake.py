@@ -7,7 +7,7 @@ from otlp_builders import span, traces
 
 from collector.errors import Malformed, Retryable, TooLarge
 from collector.receive.intake import Intake
-from collector.request import Request, Signal
+from collector.request import Request, Sender, Signal
 from collector.telemetry import Counters
 
 BODY = traces(span(), span()).SerializeToString()
@@ -30,7 +30,7 @@ class Shelf:
 async def test_accepted() -> None:
     """A good body is journaled with its signal, its count, the tenant and the peer."""
     shelf, counters = Shelf(), Counters()
-    await Intake(shelf.append, 10**6, counters).accept(Signal.TRACES, BODY, "10.0.0.1")
+    await Intake(shelf.append, 10**6, counters).accept(Signal.TRACES, BODY, Sender(peer="10.0.0.1"))
     (kept,) = shelf.kept
     assert (kept.signal, kept.body, kept.items, kept.tenant, kept.peer) == (
         Signal.TRACES,
@@ -46,7 +46,7 @@ async def test_accepted() -> None:
 async def test_empty_leaves_no_trace() -> None:
     """An empty request succeeds and is not journaled."""
     shelf, counters = Shelf(), Counters()
-    await Intake(shelf.append, 10**6, counters).accept(Signal.LOGS, b"", "")
+    await Intake(shelf.append, 10**6, counters).accept(Signal.LOGS, b"", Sender())
     assert shelf.kept == []
     assert counters.snapshot()["requests_empty"] == 1
 
@@ -58,7 +58,7 @@ async def test_refused(body: bytes, full: bool, error: type[Exception]) -> None:
     """What is malformed, too large or not durable is refused, and counted by its reason."""
     shelf, counters = Shelf(full=full), Counters()
     with pytest.raises(error):
-        await Intake(shelf.append, len(BODY), counters).accept(Signal.TRACES, body, "")
+        await Intake(shelf.append, len(BODY), counters).accept(Signal.TRACES, body, Sender())
     assert shelf.kept == []
     snapshot = counters.snapshot()
     assert snapshot["requests_received"] == snapshot["requests_refused"] == snapshot[f"refused_{error.__name__}"] == 1
@@ -71,8 +71,8 @@ async def test_limit(slack: int, accepted: bool) -> None:
     shelf = Shelf()
     intake = Intake(shelf.append, len(BODY) + slack, Counters())
     if accepted:
-        await intake.accept(Signal.TRACES, BODY, "")
+        await intake.accept(Signal.TRACES, BODY, Sender())
     else:
         with pytest.raises(TooLarge, match=r"larger than"):
-            await intake.accept(Signal.TRACES, BODY, "")
+            await intake.accept(Signal.TRACES, BODY, Sender())
     assert len(shelf.kept) == accepted

@@ -1,0 +1,42 @@
+"""The verbs of `otel-interactions`: each a thin wrapper that reads settings, calls one thing and prints."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from collector.cli import ask, demo, schema, serve
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Receive OpenTelemetry, keep every interaction exactly once in ClickHouse, and ask what happened.",
+)
+app.command()(serve.serve)
+app.command()(ask.sql)
+app.command()(ask.sessions)
+app.command()(ask.transcript)
+app.command()(ask.tail)
+app.add_typer(schema.app, name="schema")
+app.command(name="demo")(demo.demonstrate)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("otel-interactions"))
+        raise typer.Exit
+
+
+@app.callback()
+def _every_verb(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a verb."""
+
+
+__all__ = ["app"]

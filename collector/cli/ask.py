@@ -1,0 +1,122 @@
+"""The verbs that ask the running collector: sql, sessions, transcript, tail."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from collector import datadir, settings
+from collector.cli.options import AsJson, errors_as_sentences, print_json, with_settings
+from collector.query import questions, show
+
+_asking = with_settings("data_dir", "host", "sql_port", "clickhouse_url")
+
+
+@contextlib.contextmanager
+def _asker(chosen: settings.Settings) -> Iterator[questions.Asker]:
+    """Find the collector to ask: an address given, else where the one of this data directory says it listens."""
+    if chosen.clickhouse_url:
+        address = chosen.clickhouse_url.get_secret_value()
+    else:
+        named = {"host", "sql_port"} & chosen.model_fields_set
+        running = {} if named else datadir.endpoints(chosen.data_dir)
+        address = "http://" + running.get("sql", f"{chosen.host}:{chosen.sql_port}")
+    asker = questions.Asker(address)
+    try:
+        yield asker
+    finally:
+        asker.close()
+
+
+@errors_as_sentences
+@_asking
+def sql(
+    chosen: settings.Settings,
+    query: Annotated[str, typer.Argument(help='For instance "SELECT * FROM otel.sessions".')],
+    output_format: Annotated[
+        str | None,
+        typer.Option("--format", help="A ClickHouse format: Pretty, JSON, CSV, … Default: a table, TSV when piped."),
+    ] = None,
+) -> None:
+    """Run a query on the running collector and print the answer."""
+    rendering = output_format or ("PrettyCompactMonoBlock" if sys.stdout.isatty() else "TabSeparatedWithNames")
+    with _asker(chosen) as asker:
+        sys.stdout.buffer.write(asker.raw(query, rendering))
+
+
+@errors_as_sentences
+@_asking
+def sessions(
+    chosen: settings.Settings,
+    status: Annotated[str, typer.Option(help="Only these: active, ended or abandoned.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List sessions, the newest first."""
+    with _asker(chosen) as asker:
+        found = asker.ask("sessions", status=status, limit=limit)
+    if as_json:
+        print_json(found)
+    else:
+        show.sessions(show.console(), found)
+
+
+@errors_as_sentences
+@_asking
+def transcript(
+    chosen: settings.Settings,
+    session: Annotated[str, typer.Argument(help="The session's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print what was said in one session."""
+    with _asker(chosen) as asker:
+        messages = asker.ask("transcript", session=session)
+    if not messages:
+        raise questions.QueryFailedError(
+            f"session {session!r} has no messages", hint="`otel-interactions sessions` lists what there is"
+        )
+    if as_json:
+        print_json(messages)
+    else:
+        show.transcript(show.console(), messages)
+
+
+@errors_as_sentences
+@_asking
+def tail(
+    chosen: settings.Settings,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Begin with so many of the last ones.")] = 10,
+    follow: Annotated[bool, typer.Option(help="Keep printing what arrives, until Ctrl-C.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Print interactions as they arrive."""
+    console = show.console()
+    with _asker(chosen) as asker, contextlib.suppress(KeyboardInterrupt):
+        for interaction in _arriving(asker, limit, follow=follow):
+            if as_json:
+                print_json([interaction])
+            else:
+                show.interaction(console, interaction)
+
+
+def _arriving(asker: questions.Asker, limit: int, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """Yield the last interactions, then new ones.
+
+    A batch becomes visible some time after it was received, so each look goes back a while and skips what was shown.
+    """
+    overlap, pause, many = 60 * 10**9, 1.0, 10_000
+    since, shown = 0, set[tuple[str, str]]()
+    while True:
+        batch = asker.ask("tail", since=since, limit=limit if since == 0 else many)
+        fresh = [each for each in reversed(batch) if (each["session_id"], each["span_id"]) not in shown]
+        shown = {(each["session_id"], each["span_id"]) for each in batch}
+        yield from fresh
+        if not follow:
+            return
+        since = time.time_ns() - overlap if since else time.time_ns() - 10**9
+        time.sleep(pause)
