@@ -109,7 +109,7 @@ def test_deduplication_reaches_every_table(engine: Any) -> None:
     sql = """SELECT name, extract(engine_full, 'non_replicated_deduplication_window = (\\\\d+)') FROM system.tables
       WHERE database = 'otel' AND engine LIKE '%MergeTree' AND name != 'schema_migrations'"""
     found = dict(engine.ask(sql))
-    assert {"otel_traces", "otel_logs", "interactions", "sessions_state", "otel_traces_trace_id_ts"} <= set(found)
+    assert {"otel_traces", "otel_logs", "sessions_state", "otel_traces_trace_id_ts"} <= set(found)
     assert {name for name, window in found.items() if int(window or 0) < 1000} == set()
 
 

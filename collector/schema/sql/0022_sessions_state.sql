@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS otel.sessions_state
 (
   tenant LowCardinality(String),
   session_id String,
-  trace_id SimpleAggregateFunction(any, String),
+  trace_id AggregateFunction(argMin, String, Tuple(UInt8, DateTime64(9, 'UTC'))) COMMENT 'of the first session_start, else of the first interaction',
   user_id AggregateFunction(argMaxIf, String, DateTime64(9, 'UTC'), UInt8),
   service AggregateFunction(argMinIf, String, DateTime64(9, 'UTC'), UInt8),
   model AggregateFunction(argMaxIf, String, DateTime64(9, 'UTC'), UInt8),

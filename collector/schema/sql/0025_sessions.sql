@@ -38,7 +38,7 @@ FROM
   SELECT
     s.tenant AS tenant,
     s.session_id AS session_id,
-    any(s.trace_id) AS trace_id,
+    argMinMerge(s.trace_id) AS trace_id,
     argMaxIfMerge(s.user_id) AS user_id,
     argMinIfMerge(s.service) AS service,
     argMaxIfMerge(s.model) AS model,

@@ -1,0 +1,31 @@
+-- Every interaction tells something of its session.
+CREATE MATERIALIZED VIEW IF NOT EXISTS otel.sessions_state_from_traces TO otel.sessions_state AS
+WITH CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS ts
+SELECT
+  Tenant AS tenant,
+  SessionId AS session_id,
+  argMinState(TraceId, (InteractionType != 'session_start', ts)) AS trace_id,
+  argMaxIfState(UserId, ts, UserId != '') AS user_id,
+  argMinIfState(CAST(ServiceName, 'String'), ts, ServiceName != '') AS service,
+  argMaxIfState(CAST(Model, 'String'), ts, Model != '') AS model,
+  argMaxIfState(CAST(SessionMode, 'String'), ts, SessionMode != '') AS mode,
+  argMaxIfState(CAST(SessionEndReason, 'String'), ts, InteractionType = 'session_end') AS end_reason,
+  min(ts) AS started_at,
+  max(otel_later(Timestamp, DurationMs)) AS last_activity_at,
+  maxIf(ts, InteractionType = 'session_start') AS last_start_at,
+  maxIf(ts, InteractionType = 'session_end') AS last_end_at,
+  count() AS interactions,
+  countIf(InteractionType = 'user_message') AS user_messages,
+  countIf(InteractionType = 'assistant_response') AS assistant_responses,
+  countIf(InteractionType = 'generation' AND Role = 'user') AS generations_asked,
+  countIf(InteractionType = 'generation' AND otel_attribute(SpanAttributes, 'gen_ai.output.messages') != '') AS generations_answered,
+  countIf(InteractionType = 'tool_call') AS tool_calls,
+  countIf(InteractionType = 'error' OR (StatusCode = 'Error' AND InteractionType != 'session_end')) AS errors,
+  sumIf(InputTokens, InteractionType = 'assistant_response') AS response_input_tokens,
+  sumIf(OutputTokens, InteractionType = 'assistant_response') AS response_output_tokens,
+  sumIf(InputTokens, InteractionType = 'generation') AS generation_input_tokens,
+  sumIf(OutputTokens, InteractionType = 'generation') AS generation_output_tokens,
+  sumIf(CostUsd, InteractionType IN ('assistant_response', 'generation')) AS cost_usd
+FROM otel.otel_traces
+WHERE InteractionType != ''
+GROUP BY tenant, session_id
