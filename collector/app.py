@@ -16,13 +16,13 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
+from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse, machine_memory
 from collector.datadir import DataDir
 from collector.errors import StartError
 from collector.journal import segment
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
-from collector.query.clickhouse_http import clickhouse_http_app
+from collector.query.clickhouse_http import Caps, clickhouse_http_app
 from collector.receive import otlp_grpc, otlp_http
 from collector.receive.intake import Intake
 from collector.schema import migrator
@@ -65,7 +65,8 @@ class Collector:
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
             url = settings.clickhouse_url
-            database = ClickHouse(self._data.path, url.get_secret_value() if url else None)
+            self._memory_bytes = settings.clickhouse_memory_mib << 20 or machine_memory() // 2
+            database = ClickHouse(self._data.path, url.get_secret_value() if url else None, self._memory_bytes)
             undo.callback(database.close)
             self._prepare(database)
             self._counters = Counters()
@@ -99,7 +100,11 @@ class Collector:
             servers = [_Server(self._http_app(), self._http_socket)]
             if self._sql_socket:
                 path = str(self._data.path / EMBEDDED_FOLDER)
-                servers.append(_Server(clickhouse_http_app(path), self._sql_socket))
+                servers.append(
+                    _Server(
+                        clickhouse_http_app(path, caps=Caps(memory_bytes=self._memory_bytes // 2)), self._sql_socket
+                    )
+                )
             for server in servers:
                 await server.start()
             self._announce(grpc_port)

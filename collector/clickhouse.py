@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,20 +15,25 @@ from collector.errors import StartError
 
 _GLOB = re.compile(r"[*?{}\[\]\\']")  # characters INFILE would expand or that need quoting
 EMBEDDED_FOLDER = "clickhouse"
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container (cgroup v2)
+_CACHE_SHARE = 16  # each of the engine's three index caches gets such a part of its memory; unbounded they are 5 GB
 
 
 class ClickHouse:
     """A connection. Not for two threads at once: each stage opens its own, so that none waits for another."""
 
-    def __init__(self, data_dir: Path, url: str | None) -> None:
+    def __init__(self, data_dir: Path, url: str | None, memory_bytes: int = 0) -> None:
         """Connect to the server at `url`, or open the embedded engine under `data_dir`.
+
+        `memory_bytes` is the most the embedded engine may take (0: half of the machine's); the first connection of a
+        process decides it. A statement beyond it fails with MEMORY_LIMIT_EXCEEDED, and nothing else does.
 
         Raises:
             StartError: it cannot be reached or opened.
         """
         self.embedded = url is None
         try:
-            self._client = _embedded(data_dir) if url is None else _server(url)
+            self._client = _embedded(data_dir, memory_bytes or machine_memory() // 2) if url is None else _server(url)
         except (ClickHouseError, OSError) as error:
             where = f"the embedded ClickHouse in {data_dir}" if url is None else "the ClickHouse server"
             raise StartError(
@@ -59,8 +65,21 @@ class ClickHouse:
         self._client.close()
 
 
-def _embedded(data_dir: Path) -> Any:
-    return clickhouse_connect.get_client(interface="chdb", path=str(data_dir / EMBEDDED_FOLDER))
+def machine_memory() -> int:
+    """Return the bytes of memory this process may use at most: the machine's, or its container's."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(physical, int(_CGROUP_LIMIT.read_text()))
+    except (OSError, ValueError):  # no cgroup v2, or its limit is "max"
+        return physical
+
+
+def _embedded(data_dir: Path, memory_bytes: int) -> Any:
+    cache = memory_bytes // _CACHE_SHARE
+    bounds = f"max_server_memory_usage={memory_bytes}&" + "&".join(
+        f"{name}_cache_size={cache}" for name in ("mark", "index_mark", "primary_index")
+    )
+    return clickhouse_connect.get_client(interface="chdb", path=f"{data_dir / EMBEDDED_FOLDER}?{bounds}")
 
 
 def _server(url: str) -> Any:

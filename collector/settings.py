@@ -48,6 +48,11 @@ class Settings(BaseSettings):
         None,
         description="A ClickHouse server instead of the embedded one: http(s)://user:password@host:8123.",
     )
+    clickhouse_memory_mib: int = Field(
+        0,
+        ge=0,
+        description="Most memory in MiB of the embedded ClickHouse, at least 768 to be of use; 0 is half of the machine's.",
+    )
     batch_items: int = Field(10_000, ge=1, description="Spans and log records after which a batch is loaded.")
     batch_seconds: float = Field(
         1.0, gt=0, le=_DAY, description="Age in seconds at which a batch is loaded, however small."
