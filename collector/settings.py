@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     clickhouse_memory_mib: int = Field(
         0,
         ge=0,
-        description="Most memory in MiB of the embedded ClickHouse, at least 768 to be of use; 0 is half of the machine's.",
+        description="Most memory in MiB of the embedded ClickHouse, 768 at the least; 0 is half of the machine's.",
     )
     batch_items: int = Field(10_000, ge=1, description="Spans and log records after which a batch is loaded.")
     batch_seconds: float = Field(
