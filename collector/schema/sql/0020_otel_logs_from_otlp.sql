@@ -2,43 +2,43 @@
 -- was observed, as the exporter does.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otel.otel_logs_from_otlp TO otel.otel_logs AS
 SELECT
-  fromUnixTimestamp64Nano(toInt64(if(record.time_unix_nano = 0, record.observed_time_unix_nano, record.time_unix_nano))) AS Timestamp,
-  if(record.trace_id = repeat('\0', 16), '', lower(hex(record.trace_id))) AS TraceId,
-  if(record.span_id = repeat('\0', 8), '', lower(hex(record.span_id))) AS SpanId,
-  toUInt8(bitAnd(record.flags, 255)) AS TraceFlags,
-  record.severity_text AS SeverityText,
-  toUInt8(greatest(0, least(255, record.severity_number))) AS SeverityNumber,
-  otel_text(record.body.1, record.body.2, record.body.3, record.body.4, record.body.5, record.body.6, record.body.7, record.body.8) AS Body,
-  record.body.value AS BodyType,
-  otel_attributes(record.attributes) AS LogAttributes,
-  record.attributes.value.1 AS LogAttributeTypes,
-  record.event_name AS EventName,
-  fromUnixTimestamp64Nano(toInt64(record.observed_time_unix_nano)) AS ObservedTimestamp,
-  record.flags AS Flags,
-  record.dropped_attributes_count AS DroppedAttributesCount,
-  request.1 AS Tenant,
-  fromUnixTimestamp64Nano(toInt64(request.2)) AS ReceivedAt,
-  request.3 AS Peer,
+  fromUnixTimestamp64Nano(toInt64(if(tupleElement(record, 'time_unix_nano') = 0, tupleElement(record, 'observed_time_unix_nano'), tupleElement(record, 'time_unix_nano')))) AS Timestamp,
+  if(tupleElement(record, 'trace_id') = repeat('\0', 16), '', lower(hex(tupleElement(record, 'trace_id')))) AS TraceId,
+  if(tupleElement(record, 'span_id') = repeat('\0', 8), '', lower(hex(tupleElement(record, 'span_id')))) AS SpanId,
+  toUInt8(bitAnd(tupleElement(record, 'flags'), 255)) AS TraceFlags,
+  tupleElement(record, 'severity_text') AS SeverityText,
+  toUInt8(greatest(0, least(255, tupleElement(record, 'severity_number')))) AS SeverityNumber,
+  otel_text(tupleElement(tupleElement(record, 'body'), 1), tupleElement(tupleElement(record, 'body'), 2), tupleElement(tupleElement(record, 'body'), 3), tupleElement(tupleElement(record, 'body'), 4), tupleElement(tupleElement(record, 'body'), 5), tupleElement(tupleElement(record, 'body'), 6), tupleElement(tupleElement(record, 'body'), 7), tupleElement(tupleElement(record, 'body'), 8)) AS Body,
+  tupleElement(tupleElement(record, 'body'), 'value') AS BodyType,
+  otel_attributes(tupleElement(record, 'attributes')) AS LogAttributes,
+  tupleElement(tupleElement(tupleElement(record, 'attributes'), 'value'), 1) AS LogAttributeTypes,
+  tupleElement(record, 'event_name') AS EventName,
+  fromUnixTimestamp64Nano(toInt64(tupleElement(record, 'observed_time_unix_nano'))) AS ObservedTimestamp,
+  tupleElement(record, 'flags') AS Flags,
+  tupleElement(record, 'dropped_attributes_count') AS DroppedAttributesCount,
+  tupleElement(request, 1) AS Tenant,
+  fromUnixTimestamp64Nano(toInt64(tupleElement(request, 2))) AS ReceivedAt,
+  tupleElement(request, 3) AS Peer,
   segment AS JournalSegment,
-  resource.1 AS ResourceAttributes,
-  resource.2 AS ResourceAttributeTypes,
-  resource.1['service.name'] AS ServiceName,
-  resource.3 AS ResourceDroppedAttributesCount,
-  resource.4 AS ResourceSchemaUrl,
-  scope.1 AS ScopeName,
-  scope.2 AS ScopeVersion,
-  scope.3 AS ScopeAttributes,
-  scope.4 AS ScopeAttributeTypes,
-  scope.5 AS ScopeDroppedAttributesCount,
-  scope.6 AS ScopeSchemaUrl
+  tupleElement(resource, 1) AS ResourceAttributes,
+  tupleElement(resource, 2) AS ResourceAttributeTypes,
+  tupleElement(resource, 1)['service.name'] AS ServiceName,
+  tupleElement(resource, 3) AS ResourceDroppedAttributesCount,
+  tupleElement(resource, 4) AS ResourceSchemaUrl,
+  tupleElement(scope, 1) AS ScopeName,
+  tupleElement(scope, 2) AS ScopeVersion,
+  tupleElement(scope, 3) AS ScopeAttributes,
+  tupleElement(scope, 4) AS ScopeAttributeTypes,
+  tupleElement(scope, 5) AS ScopeDroppedAttributesCount,
+  tupleElement(scope, 6) AS ScopeSchemaUrl
 FROM
 (
   SELECT
     segment,
     records,
-    otel_repeat(of_request, arrayMap(q -> (q.tenant, q.received_unix_nano, q.peer), requests)) AS request,
-    otel_repeat(of_resource, arrayMap(r -> (otel_attributes(r.resource.attributes), r.resource.attributes.value.1, r.resource.dropped_attributes_count, r.schema_url), resources)) AS resource,
-    otel_repeat(of_scope, arrayMap(s -> (s.scope.name, s.scope.version, otel_attributes(s.scope.attributes), s.scope.attributes.value.1, s.scope.dropped_attributes_count, s.schema_url), scopes)) AS scope
+    otel_repeat(of_request, arrayMap(q -> (tupleElement(q, 'tenant'), tupleElement(q, 'received_unix_nano'), tupleElement(q, 'peer')), requests)) AS request,
+    otel_repeat(of_resource, arrayMap(r -> (otel_attributes(tupleElement(tupleElement(r, 'resource'), 'attributes')), tupleElement(tupleElement(tupleElement(tupleElement(r, 'resource'), 'attributes'), 'value'), 1), tupleElement(tupleElement(r, 'resource'), 'dropped_attributes_count'), tupleElement(r, 'schema_url')), resources)) AS resource,
+    otel_repeat(of_scope, arrayMap(s -> (tupleElement(tupleElement(s, 'scope'), 'name'), tupleElement(tupleElement(s, 'scope'), 'version'), otel_attributes(tupleElement(tupleElement(s, 'scope'), 'attributes')), tupleElement(tupleElement(tupleElement(tupleElement(s, 'scope'), 'attributes'), 'value'), 1), tupleElement(tupleElement(s, 'scope'), 'dropped_attributes_count'), tupleElement(s, 'schema_url')), scopes)) AS scope
   FROM
   (
     SELECT
@@ -48,8 +48,8 @@ FROM
       arrayFlatten(requests.logs.resource_logs.scope_logs) AS scopes,
       arrayFlatten(requests.logs.resource_logs.scope_logs.log_records) AS records,
       arrayMap(q -> length(arrayFlatten(q)), requests.logs.resource_logs.scope_logs.log_records.flags) AS of_request,
-      arrayMap(r -> length(arrayFlatten(r)), arrayMap(r -> r.scope_logs.log_records.flags, resources)) AS of_resource,
-      arrayMap(s -> length(s.log_records), scopes) AS of_scope
+      arrayMap(r -> length(arrayFlatten(r)), arrayMap(r -> tupleElement(tupleElement(tupleElement(r, 'scope_logs'), 'log_records'), 'flags'), resources)) AS of_resource,
+      arrayMap(s -> length(tupleElement(s, 'log_records')), scopes) AS of_scope
     FROM otel.otlp_logs
   )
 )
