@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Installs need no network beyond the package index the machine's pip already uses.
 READY := .venv/.ready
 
-.PHONY: help setup demo serve test lint types bench lock clean
+.PHONY: help setup demo serve test lint types bench chaos lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ types: $(READY) ## check types strictly
 
 bench: $(READY) ## measure spans per second, spans per CPU-second and microseconds per interaction
 	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/bench.py
+
+chaos: $(READY) ## kill, cut power, damage, slow and flood the collector for an hour (CHAOS_SECONDS), then count
+	@PYTHONPATH=tests/support $(BIN)/python tests/crash/chaos.py --seconds $${CHAOS_SECONDS:-3600}
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv

@@ -1,16 +1,24 @@
 """A ClickHouse "server" for tests: the embedded engine behind ClickHouse's HTTP interface, in a process of its own.
 
 No ClickHouse server can be installed from the package registries, and chDB is the same engine. This is as much of the
-interface as clickhouse-connect needs to create, insert and read: `python clickhouse_server.py DATA_DIR PORT`.
+interface as clickhouse-connect needs to create, insert and read: `python clickhouse_server.py DATA_DIR PORT [FAULTS]`.
+
+FAULTS names a JSON file, read at each insert: `slow` seconds before it, and chances from 0 to 1 that it is refused
+before anything happened (`refuse`), that it happens and an error is answered (`lie`), that it happens and the server
+dies without an answer (`die`).
 """
 
 from __future__ import annotations
 
 import json
+import os
+import random
 import re
 import sys
 import tempfile
 import threading
+import time
+from pathlib import Path
 
 import chdb
 import uvicorn
@@ -70,18 +78,42 @@ class Server:
         return b""
 
 
-def application(path: str) -> Starlette:
+class Faults:
+    """What shall go wrong, as a file says that a test rewrites."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = Path(path) if path else None
+
+    def now(self) -> dict[str, float]:
+        """Return the chances of this moment."""
+        return json.loads(self._path.read_text()) if self._path and self._path.exists() else {}
+
+
+def failed(message: str) -> Response:
+    """Answer an error as ClickHouse does."""
+    code = re.search(r"Code: (\d+)", message)
+    return Response(message, 500, {"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
+
+
+def application(path: str, faults: Faults) -> Starlette:
     """Serve the engine in `path`."""
     server = Server(path)
     one_at_a_time = threading.Lock()
 
     def answer(parameters: dict[str, str], body: bytes) -> Response:
+        wrong = faults.now() if INSERT.match(parameters.get("query", "")) else {}
+        time.sleep(wrong.get("slow", 0))
+        if random.random() < wrong.get("refuse", 0):
+            return failed("Code: 252. DB::Exception: Too many parts")
         with one_at_a_time:
             try:
                 content = server.run(parameters, body)
             except Exception as error:  # noqa: BLE001 - whatever the engine says goes to the client
-                code = re.search(r"Code: (\d+)", str(error))
-                return Response(str(error), 500, {"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
+                return failed(str(error))
+            if random.random() < wrong.get("die", 0):
+                os._exit(1)
+            if random.random() < wrong.get("lie", 0):
+                return failed("Code: 241. DB::Exception: Memory limit exceeded, after all")
         summary = json.dumps({"read_rows": "0"})
         return Response(content, headers={"X-ClickHouse-Summary": summary, "X-ClickHouse-Timezone": "UTC"})
 
@@ -97,4 +129,5 @@ def application(path: str) -> Starlette:
 
 
 if __name__ == "__main__":
-    uvicorn.run(application(sys.argv[1]), port=int(sys.argv[2]), log_level="warning")
+    faults_path = sys.argv[3] if len(sys.argv) > 3 else None
+    uvicorn.run(application(sys.argv[1], Faults(faults_path)), port=int(sys.argv[2]), log_level="warning")

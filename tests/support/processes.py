@@ -37,15 +37,21 @@ class CollectorProcess:
         self.endpoints: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> CollectorProcess:
-        """Start it and wait until it is ready."""
+    def launch(self, script: Path | None = None) -> None:
+        """Start it, through another script where one is given; do not wait until it is ready."""
         (self.data_dir / "endpoints.json").unlink(missing_ok=True)  # left by a kill
-        command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(self.data_dir), *self.flags]
+        program = [str(script)] if script else ["-m", "collector"]
+        command = [sys.executable, *program, "serve", "--data-dir", str(self.data_dir), *self.flags]
         for port in ("--grpc-port", "--http-port", "--sql-port"):
             if port not in self.flags:
                 command += [port, "0"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+
+    def start(self, script: Path | None = None) -> CollectorProcess:
+        """Start it and wait until it is ready."""
+        self.launch(script)
+        assert self.process
         deadline = time.monotonic() + START_SECONDS
         while not (endpoints := datadir.endpoints(self.data_dir)):
             assert self.process.poll() is None, f"the collector ended:\n{self.log.read_text()}"

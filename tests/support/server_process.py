@@ -1,0 +1,58 @@
+"""The ClickHouse stand-in in a process of its own, to be killed, slowed and made to fail."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from collector.query.questions import Asker
+
+SERVER = Path(__file__).with_name("clickhouse_server.py")
+
+
+class ClickHouseServer:
+    """An engine behind ClickHouse's HTTP interface; data in `folder`, always the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing runs before `start`."""
+        self.folder = folder
+        self.faults_file = folder.with_suffix(".faults.json")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [sys.executable, str(SERVER), str(self.folder), str(self.port), str(self.faults_file)]
+        self.process = subprocess.Popen(command, cwd=self.folder.parent)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(self.url + "/ping").status_code == 200:
+                    return
+            time.sleep(0.05)
+        raise AssertionError("the ClickHouse stand-in does not answer")
+
+    def faults(self, **chances: float) -> None:
+        """Make inserts go wrong from now on: see clickhouse_server.py; without arguments they go right again."""
+        temporary = self.faults_file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(chances))
+        temporary.replace(self.faults_file)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def ask(self, sql: str) -> list[dict[str, object]]:
+        """Query it."""
+        with contextlib.closing(Asker(self.url)) as asker:
+            return asker.rows(sql)
