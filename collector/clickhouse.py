@@ -10,28 +10,31 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from collector.errors import StartError
+from collector.errors import StartError, first_line
 
 _GLOB = re.compile(r"[*?{}\[\]\\']")  # characters INFILE would expand or that need quoting
 EMBEDDED_FOLDER = "clickhouse"
+_INSERT_SECONDS = 600  # an insert that is cut off may or may not have happened; wait for it rather than guess
 
 
 class ClickHouse:
     """A connection. Not for two threads at once: each stage opens its own, so that none waits for another."""
 
-    def __init__(self, data_dir: Path, url: str | None) -> None:
+    def __init__(self, data_dir: Path, url: str | None, patience_seconds: int = _INSERT_SECONDS) -> None:
         """Connect to the server at `url`, or open the embedded engine under `data_dir`.
+
+        A server that takes longer than `patience_seconds` for an answer is taken for gone.
 
         Raises:
             StartError: it cannot be reached or opened.
         """
         self.embedded = url is None
         try:
-            self._client = _embedded(data_dir) if url is None else _server(url)
+            self._client = _embedded(data_dir) if url is None else _server(url, patience_seconds)
         except (ClickHouseError, OSError) as error:
             where = f"the embedded ClickHouse in {data_dir}" if url is None else "the ClickHouse server"
             raise StartError(
-                f"{where} does not answer: {str(error).splitlines()[0][:300]}",
+                f"{where} does not answer: {first_line(error)}",
                 hint="check --clickhouse-url" if url else "check that the folder is writable and not in use",
             ) from error
 
@@ -63,9 +66,8 @@ def _embedded(data_dir: Path) -> Any:
     return clickhouse_connect.get_client(interface="chdb", path=str(data_dir / EMBEDDED_FOLDER))
 
 
-def _server(url: str) -> Any:
-    # An insert that is cut off may or may not have happened; wait for it rather than guess.
-    return clickhouse_connect.get_client(dsn=url, send_receive_timeout=600, connect_timeout=10)
+def _server(url: str, patience: int) -> Any:
+    return clickhouse_connect.get_client(dsn=url, send_receive_timeout=patience, connect_timeout=min(patience, 10))
 
 
 def _quoted(text: str) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from collector.errors import SegmentDamaged
 from collector.journal import files, frame
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal, content
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,14 @@ class Segment:
 
     def __init__(self, folder: Path, signal: Signal) -> None:
         """Create the file with its head, durably enough that a frame's sync covers it."""
-        self.name = f"{time.time_ns():020d}-{secrets.token_hex(4)}-{signal.name.lower()}"
+        self.name = f"{time.time_ns():020d}-{secrets.token_hex(4)}-{signal.label}"
         self.path = folder / (self.name + OPEN)
         self.opened_at = time.monotonic()
         self.frames = 0
         self.items = 0
         self.size = 0
         self.weight = 0
+        self.sync_seconds = 0.0  # the last sync took
         self._sound = True
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
@@ -67,7 +68,9 @@ class Segment:
             weight += request.weight
         try:
             self._write(pieces)
+            began = time.perf_counter()
             os.fdatasync(self._descriptor)
+            self.sync_seconds = time.perf_counter() - began
         except OSError:
             self._cut_back(before)
             raise
@@ -144,14 +147,14 @@ def read(path: Path) -> tuple[memoryview, list[memoryview]]:
     return head, whole
 
 
-def count(path: Path) -> int:
-    """Return how many requests a frozen segment holds, as far as it reads."""
+def count(path: Path) -> Content:
+    """Return how much a frozen segment holds, as far as it reads."""
     data = memoryview(path.read_bytes())
     try:
         _, at = frame.read_head(data)
     except SegmentDamaged:
-        return 0
-    return sum(1 for _ in frame.frames(data, at))
+        return Content(0, 0)
+    return content(data[start:end] for start, end in frame.frames(data, at))
 
 
 def oldest_first(folder: Path) -> list[Path]:
@@ -159,9 +162,19 @@ def oldest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("*" + READY))
 
 
+def signal(path: Path) -> str:
+    """Return the label of the signal a segment holds, read off its name."""
+    return path.stem.rpartition("-")[2]
+
+
+def opened_at(path: Path) -> float:
+    """When a segment was opened, seconds since 1970, read off its name."""
+    return int(path.stem.split("-", 1)[0]) / 1e9
+
+
 def age_seconds(path: Path) -> float:
-    """Seconds since a segment was opened, read off its name."""
-    return max(0.0, (time.time_ns() - int(path.stem.split("-", 1)[0])) / 1e9)
+    """Seconds since a segment was opened."""
+    return max(0.0, time.time() - opened_at(path))
 
 
 def recover(path: Path) -> Path | None:

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from collector.errors import Retryable
 from collector.journal import segment
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal
+from collector.telemetry import Counters
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class Limits:
 class Backlog(Protocol):
     """Where frozen segments go."""
 
-    def enqueue(self, segment: Path, requests: int) -> None:
-        """Take a frozen segment, oldest first, with the number of requests in it."""
+    def enqueue(self, segment: Path, content: Content) -> None:
+        """Take a frozen segment, oldest first, and how much is in it."""
 
     def is_busy(self) -> bool:
         """Tell whether segments wait."""
@@ -53,11 +54,12 @@ _Waiting = tuple[Request, "asyncio.Future[None]"]
 class Journal:
     """The journal of one collector: `append` returns once the request is durable."""
 
-    def __init__(self, folder: Path, limits: Limits, backlog: Backlog) -> None:
+    def __init__(self, folder: Path, limits: Limits, backlog: Backlog, counters: Counters) -> None:
         """Prepare the folder; nothing runs before `start`."""
         self.folder = folder
         self._limits = limits
         self._backlog = backlog
+        self._counters = counters
         self._condition = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._stopping = False
@@ -72,7 +74,9 @@ class Journal:
         for path in sorted(self.folder.glob("*" + segment.OPEN)):
             segment.recover(path)
         for path in segment.oldest_first(self.folder):
-            self._backlog.enqueue(path, segment.count(path))
+            found = segment.count(path)
+            self._counters.fate("recovered", found.items, requests=found.requests, signal=segment.signal(path))
+            self._backlog.enqueue(path, found)
         self._thread.start()
 
     async def append(self, request: Request) -> None:
@@ -97,10 +101,11 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join()
 
-    def filling(self) -> tuple[int, float]:
-        """Return the requests in the segments being filled and the age in seconds of the older; 0, 0.0 without one."""
+    def filling(self) -> tuple[int, int, float]:
+        """Return the requests and items in the segments being filled and the age in seconds of the oldest; or zeros."""
         current = list(self._open.values())
-        return sum(each.frames for each in current), max((each.age() for each in current), default=0.0)
+        requests, items = sum(each.frames for each in current), sum(each.items for each in current)
+        return requests, items, max((each.age() for each in current), default=0.0)
 
     def _run(self) -> None:
         while True:
@@ -135,12 +140,16 @@ class Journal:
         try:
             if signal not in self._open:
                 self._open[signal] = segment.Segment(self.folder, signal)
-            self._open[signal].append([request for request, _ in waiting])
+            current = self._open[signal]
+            current.append([request for request, _ in waiting])
+            self._counters.observe("journal_sync_duration_seconds", current.sync_seconds)
+            items = sum(request.items for request, _ in waiting)
+            self._counters.fate("journaled", items, requests=len(waiting), signal=signal.label)
         except Exception as cause:
             log.exception("journal: %d requests refused, the disk did not take them", len(waiting))
             error = Retryable(f"the journal could not be written: {getattr(cause, 'strerror', None) or cause}")
         assert self._loop is not None  # noqa: S101 - start() set it before the thread ran
-        self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], error)
+        self._loop.call_soon_threadsafe(self._resolve, waiting, error)
 
     def _freeze(self, signal: Signal) -> None:
         current = self._open.pop(signal)
@@ -148,16 +157,17 @@ class Journal:
             current.discard()
             return
         try:
-            self._backlog.enqueue(current.freeze(), current.frames)
+            self._backlog.enqueue(current.freeze(), Content(current.frames, current.items))
         except OSError:  # all of it is on disk and acknowledged: the next start recovers it
             log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
 
-
-def _resolve(futures: list[asyncio.Future[None]], error: Retryable | None) -> None:
-    for future in futures:
-        if future.done():  # the caller went away; what it sent is kept all the same
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
+    def _resolve(self, waiting: list[_Waiting], error: Retryable | None) -> None:
+        for request, future in waiting:
+            if not future.done():
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+            elif error:  # the caller went away, so nobody else counts it; what was written is kept all the same
+                reason = type(error).__name__
+                self._counters.fate("refused", request.items, signal=request.signal.label, reason=reason)

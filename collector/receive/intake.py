@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
-from collector.receive.validate import VALIDATORS
+from collector.receive.validate import VALIDATORS, Accepted
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
 
@@ -30,16 +30,15 @@ class Intake:
         Raises:
             Refused: nothing of it is stored; see its subclasses.
         """
-        self._counters.add("requests_received")
+        began, label, items = time.perf_counter(), signal.label, 0
+        self._counters.add("requests_received", signal=label)
+        self._counters.observe("request_size_bytes", len(body), signal=label)
         try:
-            if len(body) > self.limit:
-                raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
+            self._require_size(len(body))
             accepted = VALIDATORS[signal](body)
-            if accepted.weight > _UNFOLDED * self.limit:
-                raise TooLarge(
-                    f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
-                    hint="send smaller batches, or smaller resource attributes",
-                )
+            items = accepted.items
+            self._counters.add("items_received", items, signal=label)
+            self._require_weight(accepted)
             if accepted.items:
                 await self._append(
                     Request(
@@ -52,18 +51,27 @@ class Intake:
                         weight=accepted.weight,
                     )
                 )
-        except Refused as refusal:
-            self._count_refused(refusal)
+        except Exception as error:
+            self._counters.fate("refused", items, signal=label, reason=type(error).__name__)
             raise
-        self._counters.add("requests_journaled" if accepted.items else "requests_empty")
-        self._counters.add("items_received", accepted.items)
+        if not items:
+            self._counters.add("requests_empty", signal=label)
+        self._counters.observe("acknowledgement_duration_seconds", time.perf_counter() - began, signal=label)
         return Receipt()
 
-    def refuse_unread(self, refusal: Refused) -> None:
-        """Count a request that was refused before there was a body to accept."""
-        self._counters.add("requests_received")
-        self._count_refused(refusal)
+    def _require_size(self, size: int) -> None:
+        if size > self.limit:
+            raise TooLarge(f"the body of {size} bytes is larger than {self.limit}")
 
-    def _count_refused(self, refusal: Refused) -> None:
-        self._counters.add("requests_refused")
-        self._counters.add(f"refused_{type(refusal).__name__}")
+    def _require_weight(self, accepted: Accepted) -> None:
+        if accepted.weight > _UNFOLDED * self.limit:
+            raise TooLarge(
+                f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
+                hint="send smaller batches, or smaller resource attributes",
+            )
+
+    def refuse_unread(self, refusal: Refused, signal: Signal | None = None) -> None:
+        """Count a request that was refused before there was a body to accept, or before its signal was known."""
+        label = signal.label if signal else ""
+        self._counters.add("requests_received", signal=label)
+        self._counters.fate("refused", 0, signal=label, reason=type(refusal).__name__)

@@ -32,6 +32,7 @@ class CollectorProcess:
     def __init__(self, data_dir: Path, *flags: str) -> None:
         """Nothing runs before `start`."""
         self.data_dir = data_dir
+        self.program = ["-m", "collector"]  # what Python runs
         self.flags = flags
         self.log = data_dir.with_suffix(".log")
         self.endpoints: dict[str, str] = {}
@@ -40,7 +41,7 @@ class CollectorProcess:
     def start(self) -> CollectorProcess:
         """Start it and wait until it is ready."""
         (self.data_dir / "endpoints.json").unlink(missing_ok=True)  # left by a kill
-        command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(self.data_dir), *self.flags]
+        command = [sys.executable, *self.program, "serve", "--data-dir", str(self.data_dir), *self.flags]
         for port in ("--grpc-port", "--http-port", "--sql-port"):
             if port not in self.flags:
                 command += [port, "0"]

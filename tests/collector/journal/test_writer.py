@@ -16,7 +16,8 @@ import pytest
 from collector.errors import Retryable
 from collector.journal import frame, segment
 from collector.journal.writer import Journal, Limits
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal
+from collector.telemetry import Counters
 
 NEVER = Limits(items=10**9, size=10**12, seconds=3600)
 SECONDS = 10  # nothing here takes that long unless it hangs
@@ -36,10 +37,10 @@ class Frozen:
         self.counts: list[int] = []
         self.busy = False
 
-    def enqueue(self, path: Path, requests: int) -> None:
+    def enqueue(self, path: Path, content: Content) -> None:
         """Take a frozen segment."""
         self.paths.append(path)
-        self.counts.append(requests)
+        self.counts.append(content.requests)
 
     def is_busy(self) -> bool:
         """Say what the test decided."""
@@ -65,7 +66,7 @@ def encoded(*requests: Request) -> list[bytes]:
 async def journal(folder: Path, limits: Limits = NEVER) -> AsyncIterator[tuple[Journal, Frozen]]:
     """Run a journal for the length of a block; it is stopped, and must then have handed over everything."""
     frozen = Frozen()
-    running = Journal(folder, limits, frozen)
+    running = Journal(folder, limits, frozen, Counters())
     running.start()
     try:
         yield running, frozen
@@ -170,7 +171,7 @@ async def test_freezes_by_items(tmp_path: Path) -> None:
         await running.append(request(3, items=1))
         await frozen.wait(1)
         assert frozen.counts == [3]
-        assert running.filling() == (0, 0.0)
+        assert running.filling() == (0, 0, 0.0)
 
 
 async def test_a_busy_loader_makes_batches_larger(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ async def test_a_limit_of_ages_never_freezes(tmp_path: Path, seconds: float) -> 
 async def test_stop_writes_and_freezes(tmp_path: Path, disk: Disk) -> None:
     """Stopping writes what waits, freezes the segment, and refuses what comes later as retryable."""
     frozen = Frozen()
-    running = Journal(tmp_path, NEVER, frozen)
+    running = Journal(tmp_path, NEVER, frozen, Counters())
     running.start()
     disk.release.clear()
     first = asyncio.create_task(running.append(request(1)))
