@@ -62,7 +62,7 @@ class Collector:
             self._faults = Faults(self._counters)
             self._loader = Loader(database, segment.read, self._data.dead_letters, self._counters)
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
-            self._journal = Journal(self._data.journal, limits, self._loader, self._counters)
+            self._journal = Journal(self._data.journal, limits, self._loader, self._on_sync)
             self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters)
             self._probe = health.Probe(functools.partial(ClickHouse, self._data.path, url), self._counters)
             self._undo = undo.pop_all()
@@ -88,6 +88,7 @@ class Collector:
         with self._undo:
             grpc_server, grpc_port = otlp_grpc.server(self._intake, self._settings.host, self._settings.grpc_port)
             self._journal.start()
+            self._count_recovered()
             self._loader.start()
             self._probe.start()
             await grpc_server.start()
@@ -105,6 +106,15 @@ class Collector:
         if self._faults.fatal:
             raise Broken(self._faults.fatal, hint="the traceback is in the log; start it again, nothing is lost")
         return drained
+
+    def _on_sync(self, seconds: float) -> None:
+        self._counters.observe("journal_sync_duration_seconds", seconds)
+
+    def _count_recovered(self) -> None:
+        """Count what an earlier process left, which is all that waits before the first request of this one."""
+        for each in self._loader.waiting():
+            label = segment.signal(each.segment)
+            self._counters.fate("recovered", each.items, requests=each.requests, signal=label)
 
     def _announce(self, grpc_port: int) -> None:
         endpoints = {"grpc": f"{self._settings.host}:{grpc_port}", "http": _address(self._http_socket)}
@@ -133,8 +143,7 @@ class Collector:
 
     def _monitor(self) -> health.Monitor:
         return health.Monitor(
-            folder=self._data.path,
-            dead_letters=self._data.dead_letters,
+            data=self._data,
             journal=self._journal,
             loader=self._loader,
             age_seconds=segment.age_seconds,

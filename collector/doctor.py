@@ -32,7 +32,7 @@ from collector import datadir, settings
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.datadir import DataDir
 from collector.errors import CollectorError, SegmentDamaged, first_line
-from collector.journal import frame, segment
+from collector.journal import segment
 from collector.load.loader import insert_settings
 from collector.request import Request, Signal
 from collector.schema import migrator
@@ -53,6 +53,7 @@ _CLOCK_SECONDS = 1.0
 _READ_BYTES = 512 << 20  # of the journal; reading more would take long
 _PATIENCE_SECONDS = 10  # with ClickHouse
 _HEALTH_SECONDS = 3  # for a collector to tell its health
+_SEGMENT = re.compile(r"^\d{20}-")  # what a segment's name begins with, its birth in nanoseconds
 _REQUIREMENT = re.compile(r"^([\w.-]+)>=([\d.]+)[^;]*(?:;(.*))?$")
 
 
@@ -361,10 +362,13 @@ def decoding(database: ClickHouse) -> Finding:
     """Have ClickHouse decode a segment of one span, under the very settings the loader inserts with."""
     body = ExportTraceServiceRequest()
     body.resource_spans.add().scope_spans.add().spans.add(name="doctor")
-    request = Request(Signal.TRACES, body.SerializeToString(), 1, "doctor", 0, "")
-    data = b"".join((frame.encode_head("doctor"), *frame.encode(request)))
+    with tempfile.TemporaryDirectory() as folder:
+        written = segment.Segment(Path(folder), Signal.TRACES)
+        written.append([Request(Signal.TRACES, body.SerializeToString(), 1, "doctor", 0, "")])
+        path = written.freeze()
+        data = path.read_bytes()
     clause = ", ".join(
-        f"{name} = '{value}'" for name, value in insert_settings("doctor", embedded=database.embedded).items()
+        f"{name} = '{value}'" for name, value in insert_settings(path.stem, embedded=database.embedded).items()
     )
     structure = "segment String, requests Array(Tuple(tenant String, peer String))"
     source = f"format(ProtobufSingle, '{structure}', unhex('{data.hex()}'))"
@@ -375,7 +379,7 @@ def decoding(database: ClickHouse) -> Finding:
         rows, said = [], first_line(error)
     else:
         said = f"it read {rows}"
-    if rows == [("doctor", ["doctor"])]:
+    if rows == [(path.stem, ["doctor"])]:
         return Finding("decoding", "ok", "ClickHouse decodes OTLP protobuf")
     return Finding(
         "decoding",
@@ -400,7 +404,7 @@ def clock(folder: Path) -> Iterator[Finding]:
     now = time.time()
     written = [Path(__file__).stat().st_mtime]
     written += [path.stat().st_mtime for path in folder.glob("*.json")]
-    written += [segment.opened_at(path) for path in segment.oldest_first(folder / "journal")]
+    written += [int(path.name.split("-", 1)[0]) / 1e9 for path in _waiting(folder / "journal")]
     ahead = max(written) - now
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if ahead > _CLOCK_SECONDS:
@@ -414,9 +418,14 @@ def clock(folder: Path) -> Iterator[Finding]:
         yield Finding("clock", "ok", shown)
 
 
+def _waiting(journal: Path) -> list[Path]:
+    """Return the frozen segments, oldest first; other files are none of the journal's."""
+    return sorted(path for path in journal.glob(f"*{segment.READY}") if _SEGMENT.match(path.name))
+
+
 def journal(folder: Path) -> Iterator[Finding]:
     """Look at what waits in the journal, and read it through as the loader will."""
-    waiting = segment.oldest_first(folder)
+    waiting = _waiting(folder)
     damaged, read, size = [], 0, 0
     for path in waiting:
         with contextlib.suppress(FileNotFoundError):  # loaded meanwhile

@@ -26,6 +26,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from collector.clickhouse import ClickHouse
+from collector.datadir import DataDir
 from collector.errors import first_line
 from collector.query import questions
 from collector.telemetry.counters import Counters
@@ -109,10 +110,8 @@ class Waiting(Protocol):
 class Journal(Protocol):
     """What is asked of the journal."""
 
-    folder: Path
-
     def filling(self) -> tuple[int, int, float]:
-        """Return the requests and items in the segments being filled, and the age in seconds of the oldest."""
+        """Return the requests and items in segments the loader does not have, and the age in seconds of the oldest."""
 
 
 class Loader(Protocol):
@@ -199,8 +198,7 @@ class Monitor:
     def __init__(
         self,
         *,
-        folder: Path,
-        dead_letters: Path,
+        data: DataDir,
         journal: Journal,
         loader: Loader,
         age_seconds: Callable[[Path], float],
@@ -210,25 +208,27 @@ class Monitor:
         batch_seconds: float,
         journal_limit: int | None,
         disk_reserve: int,
+        refusals: Sequence[Callable[[], str]] = (),
         concerns: Sequence[Callable[[], str]] = (),
     ) -> None:
         """Take the stages; `age_seconds` tells the age of a frozen segment by its file.
 
-        Each of `concerns` returns a sentence while something else needs a look, else nothing.
+        Each of `refusals` returns a sentence while requests are refused for some reason of its own, each of `concerns`
+        while something else needs a look; else nothing.
         """
-        self._folder, self._dead_letters = folder, dead_letters
+        self._data = data
         self._journal, self._loader, self._age_seconds = journal, loader, age_seconds
         self._probe, self._counters, self._faults = probe, counters, faults
         self._late_seconds = batch_seconds + _LATE_SECONDS
         self._journal_limit, self._disk_reserve = journal_limit, disk_reserve
-        self._concerns = concerns
+        self._refusals, self._concerns = refusals, concerns
         self._started_at = time.monotonic()
         self.exposition = Exposition(counters, self.gauges)
 
     def health(self) -> Health:
         """Return how everything is now."""
+        requests, items, age = self._journal.filling()  # first: what moves on meanwhile is in both, not in neither
         waiting = self._loader.waiting()
-        requests, items, age = self._journal.filling()
         if waiting:
             age = max(age, self._age_seconds(waiting[0].segment))
         counters = self._counters.snapshot()
@@ -246,13 +246,13 @@ class Monitor:
             save_success_rate=round(loaded / (loaded + failed), 6) if loaded + failed else 1.0,
             active_sessions=self._probe.active_sessions,
             segments=len(waiting),
-            journal_bytes=sum(_sizes(self._journal.folder)),
+            journal_bytes=sum(_sizes(self._data.journal)),
             journal_limit_bytes=self._journal_limit,
-            disk_free_bytes=shutil.disk_usage(self._folder).free,
+            disk_free_bytes=shutil.disk_usage(self._data.path).free,
             disk_reserve_bytes=self._disk_reserve,
             clickhouse_reachable=not self._probe.error,
             dead_letters=counters.get("requests_dead", 0),
-            dead_letters_on_disk=sum(1 for path in self._dead_letters.iterdir() if path.suffix == ".json"),
+            dead_letters_on_disk=sum(1 for path in self._data.dead_letters.iterdir() if path.suffix == ".json"),
             last_error=self._loader.last_error,
             fsync=self._latency("journal_sync_duration_seconds"),
             load=self._latency("load_duration_seconds"),
@@ -266,10 +266,11 @@ class Monitor:
         return told
 
     def _refusing(self, told: Health) -> Iterator[str]:
-        """Say why requests are refused."""
+        """Say why requests are refused, or would be."""
+        yield from (reason for ask in self._refusals if (reason := ask()))
         if told.disk_free_bytes < self._disk_reserve:
             yield (
-                f"the disk of {self._folder} has {told.disk_free_bytes} bytes free: requests are refused below "
+                f"the disk of {self._data.path} has {told.disk_free_bytes} bytes free: requests are refused below "
                 f"{self._disk_reserve}; make space"
             )
         if self._journal_limit and told.journal_bytes >= self._journal_limit:
@@ -292,7 +293,7 @@ class Monitor:
         if self._journal_limit and _NEARLY * self._journal_limit <= told.journal_bytes < self._journal_limit:
             reasons.append(f"the journal is filled to {told.journal_bytes / self._journal_limit:.0%} of its limit")
         if self._disk_reserve <= told.disk_free_bytes < _SPARE * self._disk_reserve:
-            reasons.append(f"the disk of {self._folder} has only {told.disk_free_bytes} bytes free")
+            reasons.append(f"the disk of {self._data.path} has only {told.disk_free_bytes} bytes free")
         return reasons
 
     def _queue_limit(self) -> int | None:

@@ -98,6 +98,7 @@ def read_varint(data: memoryview, at: int) -> tuple[int, int]:
 
 
 _ITEMS_TAG = 0x28  # field 5, a varint; stands before the body (`journal/frame.py` draws the envelope)
+_FIRST_BODY = 10  # the number of the first field that holds a body
 _FIXED = {0x0D: 4, 0x19: 8}  # bytes of the fields of fixed length
 
 
@@ -109,10 +110,12 @@ def content(frames: Iterable[memoryview]) -> Content:
 
 def _items(frame: memoryview) -> int:
     _, at = read_varint(frame, 1)
-    while (tag := frame[at]) != _ITEMS_TAG:
+    while (tag := frame[at]) >> 3 < _FIRST_BODY:
+        if tag == _ITEMS_TAG:
+            return read_varint(frame, at + 1)[0]
         if tag in _FIXED:
             at += 1 + _FIXED[tag]
         else:
             length, at = read_varint(frame, at + 1)
             at += length
-    return read_varint(frame, at + 1)[0]
+    return 0  # written before there was such a field

@@ -164,17 +164,12 @@ def oldest_first(folder: Path) -> list[Path]:
 
 def signal(path: Path) -> str:
     """Return the label of the signal a segment holds, read off its name."""
-    return path.stem.rpartition("-")[2]
-
-
-def opened_at(path: Path) -> float:
-    """When a segment was opened, seconds since 1970, read off its name."""
-    return int(path.stem.split("-", 1)[0]) / 1e9
+    return path.stem.split("-")[2]
 
 
 def age_seconds(path: Path) -> float:
-    """Seconds since a segment was opened."""
-    return max(0.0, time.time() - opened_at(path))
+    """Seconds since a segment was opened, read off its name."""
+    return max(0.0, (time.time_ns() - int(path.stem.split("-", 1)[0])) / 1e9)
 
 
 def recover(path: Path) -> Path | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +17,6 @@ from typing import Protocol
 from collector.errors import Retryable
 from collector.journal import segment
 from collector.request import Content, Request, Signal
-from collector.telemetry import Counters
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +54,19 @@ _Waiting = tuple[Request, "asyncio.Future[None]"]
 class Journal:
     """The journal of one collector: `append` returns once the request is durable."""
 
-    def __init__(self, folder: Path, limits: Limits, backlog: Backlog, counters: Counters) -> None:
-        """Prepare the folder; nothing runs before `start`."""
+    def __init__(
+        self, folder: Path, limits: Limits, backlog: Backlog, on_sync: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Prepare the folder; nothing runs before `start`. `on_sync` is told the seconds each sync took."""
         self.folder = folder
         self._limits = limits
         self._backlog = backlog
-        self._counters = counters
+        self._on_sync = on_sync
         self._condition = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._stopping = False
         self._open: dict[Signal, segment.Segment] = {}
+        self._stranded: list[segment.Segment] = []  # could not be frozen
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,9 +77,7 @@ class Journal:
         for path in sorted(self.folder.glob("*" + segment.OPEN)):
             segment.recover(path)
         for path in segment.oldest_first(self.folder):
-            found = segment.count(path)
-            self._counters.fate("recovered", found.items, requests=found.requests, signal=segment.signal(path))
-            self._backlog.enqueue(path, found)
+            self._backlog.enqueue(path, segment.count(path))
         self._thread.start()
 
     async def append(self, request: Request) -> None:
@@ -102,8 +103,8 @@ class Journal:
             self._thread.join()
 
     def filling(self) -> tuple[int, int, float]:
-        """Return the requests and items in the segments being filled and the age in seconds of the oldest; or zeros."""
-        current = list(self._open.values())
+        """Return the requests and items in segments the backlog does not have, and the age in seconds of the oldest."""
+        current = [*self._open.values(), *self._stranded]
         requests, items = sum(each.frames for each in current), sum(each.items for each in current)
         return requests, items, max((each.age() for each in current), default=0.0)
 
@@ -140,34 +141,32 @@ class Journal:
         try:
             if signal not in self._open:
                 self._open[signal] = segment.Segment(self.folder, signal)
-            current = self._open[signal]
-            current.append([request for request, _ in waiting])
-            self._counters.observe("journal_sync_duration_seconds", current.sync_seconds)
-            items = sum(request.items for request, _ in waiting)
-            self._counters.fate("journaled", items, requests=len(waiting), signal=signal.label)
+            self._open[signal].append([request for request, _ in waiting])
+            self._on_sync(self._open[signal].sync_seconds)
         except Exception as cause:
             log.exception("journal: %d requests refused, the disk did not take them", len(waiting))
             error = Retryable(f"the journal could not be written: {getattr(cause, 'strerror', None) or cause}")
         assert self._loop is not None  # noqa: S101 - start() set it before the thread ran
-        self._loop.call_soon_threadsafe(self._resolve, waiting, error)
+        self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], error)
 
     def _freeze(self, signal: Signal) -> None:
-        current = self._open.pop(signal)
+        current = self._open[signal]
         if not current.frames:
             current.discard()
-            return
-        try:
-            self._backlog.enqueue(current.freeze(), Content(current.frames, current.items))
-        except OSError:  # all of it is on disk and acknowledged: the next start recovers it
-            log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
+        else:
+            try:
+                self._backlog.enqueue(current.freeze(), Content(current.frames, current.items))
+            except OSError:  # all of it is on disk and acknowledged: the next start recovers it
+                log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
+                self._stranded.append(current)
+        del self._open[signal]  # last, so that whoever asks meanwhile finds it here or there, never nowhere
 
-    def _resolve(self, waiting: list[_Waiting], error: Retryable | None) -> None:
-        for request, future in waiting:
-            if not future.done():
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-            elif error:  # the caller went away, so nobody else counts it; what was written is kept all the same
-                reason = type(error).__name__
-                self._counters.fate("refused", request.items, signal=request.signal.label, reason=reason)
+
+def _resolve(futures: list[asyncio.Future[None]], error: Retryable | None) -> None:
+    for future in futures:
+        if future.done():  # the caller went away; what it sent is kept all the same
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

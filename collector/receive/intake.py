@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
-from collector.receive.validate import VALIDATORS, Accepted
+from collector.receive.fate import Fate
+from collector.receive.validate import VALIDATORS
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
 
@@ -25,53 +27,52 @@ class Intake:
     async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
         """Return once the request may be acknowledged.
 
-        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks.
+        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. Whoever stops
+        waiting changes nothing: what the journal has begun to write it keeps.
 
         Raises:
             Refused: nothing of it is stored; see its subclasses.
         """
-        began, label, items = time.perf_counter(), signal.label, 0
-        self._counters.add("requests_received", signal=label)
-        self._counters.observe("request_size_bytes", len(body), signal=label)
+        fate = Fate(self._counters, signal)
         try:
-            self._require_size(len(body))
-            accepted = VALIDATORS[signal](body)
-            items = accepted.items
-            self._counters.add("items_received", items, signal=label)
-            self._require_weight(accepted)
-            if accepted.items:
-                await self._append(
-                    Request(
-                        signal=signal,
-                        body=accepted.body,
-                        items=accepted.items,
-                        tenant=sender.tenant,
-                        received_unix_nano=time.time_ns(),
-                        peer=sender.peer,
-                        weight=accepted.weight,
-                    )
-                )
+            outcome = self._begin(signal, body, sender, fate)
         except Exception as error:
-            self._counters.fate("refused", items, signal=label, reason=type(error).__name__)
+            fate.refused(error)
             raise
-        if not items:
-            self._counters.add("requests_empty", signal=label)
-        self._counters.observe("acknowledgement_duration_seconds", time.perf_counter() - began, signal=label)
+        if outcome:
+            await asyncio.shield(outcome)
         return Receipt()
 
-    def _require_size(self, size: int) -> None:
-        if size > self.limit:
-            raise TooLarge(f"the body of {size} bytes is larger than {self.limit}")
-
-    def _require_weight(self, accepted: Accepted) -> None:
+    def _begin(self, signal: Signal, body: bytes, sender: Sender, fate: Fate) -> asyncio.Future[None] | None:
+        """Validate a body and hand it to the journal; return when it may be acknowledged, None for at once."""
+        if len(body) > self.limit:
+            raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
+        accepted = VALIDATORS[signal](body)
+        fate.read(len(body), accepted.items)
         if accepted.weight > _UNFOLDED * self.limit:
             raise TooLarge(
                 f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
                 hint="send smaller batches, or smaller resource attributes",
             )
+        if not accepted.items:
+            fate.empty()
+            return None
+        outcome = asyncio.ensure_future(
+            self._append(
+                Request(
+                    signal=signal,
+                    body=accepted.body,
+                    items=accepted.items,
+                    tenant=sender.tenant,
+                    received_unix_nano=time.time_ns(),
+                    peer=sender.peer,
+                    weight=accepted.weight,
+                )
+            )
+        )
+        fate.follow(outcome)
+        return outcome
 
     def refuse_unread(self, refusal: Refused, signal: Signal | None = None) -> None:
         """Count a request that was refused before there was a body to accept, or before its signal was known."""
-        label = signal.label if signal else ""
-        self._counters.add("requests_received", signal=label)
-        self._counters.fate("refused", 0, signal=label, reason=type(refusal).__name__)
+        Fate(self._counters, signal).refused(refusal)

@@ -40,7 +40,7 @@ class Family:
 def _fates() -> list[Family]:
     """Return the two families of each fate: requests, and the spans, log records and data points in them."""
     sentences = {
-        "received": "{0} that arrived, whatever became of them",
+        "received": "{0} that arrived, whatever becomes of them",
         "refused": "{0} the sender was told are not accepted, by reason; nothing of them is stored",
         "duplicate": "{0} a sender sent again; acknowledged, and stored the first time only",
         "empty": "{0} without any item; acknowledged, nothing to store",
@@ -52,9 +52,10 @@ def _fates() -> list[Family]:
     made = []
     for what, shown in (("requests", "requests"), ("items", "spans, log records and data points")):
         for fate, sentence in sentences.items():
-            if (what, fate) != ("items", "empty"):
-                labels = ("signal", "reason") if fate == "refused" else _SIGNAL
-                made.append(Family(f"{what}_{fate}", "counter", sentence.format(shown.capitalize()), labels))
+            if what == "items" and fate in {"empty", "duplicate"}:
+                continue  # the one has none, the other is recognised before they are read
+            labels = ("signal", "reason") if fate == "refused" else _SIGNAL
+            made.append(Family(f"{what}_{fate}", "counter", sentence.format(shown.capitalize()), labels))
     return made
 
 

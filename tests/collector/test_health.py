@@ -17,6 +17,7 @@ from prometheus_client import parser
 
 from collector import health
 from collector.clickhouse import ClickHouse
+from collector.datadir import DataDir
 from collector.health import Monitor, Probe
 from collector.journal import segment
 from collector.journal.writer import Journal, Limits
@@ -74,7 +75,7 @@ def test_metrics_are_what_health_says(busy: CollectorProcess) -> None:
         for each in families["acknowledgement_duration_seconds"].samples
         if each.name.endswith("_count")
     }
-    assert counts == {"traces": 3, "logs": 2}, "what was refused was not acknowledged"
+    assert counts == {"traces": 3, "logs": 1}, "what was refused or empty waited for no journal"
     assert families["process_cpu_seconds"].samples[0].value > 0
 
 
@@ -151,15 +152,17 @@ class Stages:
     """A monitor over real stages that do not run, so that a test decides how they stand."""
 
     def __init__(self, engine: Any, folder: Path, **given: Any) -> None:
-        self.counters, self.folder = Counters(), folder
+        self.counters = Counters()
+        data = DataDir(folder, 1)
+        data.close()  # where things are is all that is asked of it
         self.faults = Faults(self.counters)
         self.loader = Loader(engine.database, segment.read, folder / "dead-letters", self.counters)
-        self.journal = Journal(folder / "journal", LIMITS, self.loader, self.counters)
+        self.journal = Journal(folder / "journal", LIMITS, self.loader)
         self.probe = Probe(lambda _: ClickHouse(engine.folder, None), self.counters)
+        self.folder = folder
         limits = {"journal_limit": None, "disk_reserve": 0} | given
         self.monitor = Monitor(
-            folder=folder,
-            dead_letters=folder / "dead-letters",
+            data=data,
             journal=self.journal,
             loader=self.loader,
             age_seconds=segment.age_seconds,
@@ -172,7 +175,7 @@ class Stages:
 
     def freeze(self, *sizes: int) -> Path:
         """Hand a segment of requests with bodies of these sizes to the loader."""
-        written = segment.Segment(self.journal.folder, Signal.TRACES)
+        written = segment.Segment(self.folder / "journal", Signal.TRACES)
         written.append([Request(Signal.TRACES, bytes(size), 2, "default", 0, "") for size in sizes])
         path = written.freeze()
         self.loader.enqueue(path, Content(len(sizes), 2 * len(sizes)))
@@ -233,6 +236,15 @@ def test_queue_limit(engine: Any, tmp_path: Path) -> None:
     for size in (100, 300):
         stages.counters.observe("request_size_bytes", size, signal="traces")
     assert stages.monitor.health().queue_limit == 50
+
+
+def test_other_refusals(engine: Any, tmp_path: Path) -> None:
+    """What other parts refuse requests for is a reason to send them elsewhere, as long as they do."""
+    refusals = ["the journal takes no more"]
+    stages = Stages(engine, tmp_path, refusals=[lambda: refusals[0]])
+    assert (stages.monitor.health().status, stages.monitor.health().reasons) == ("unhealthy", refusals)
+    refusals[0] = ""
+    assert stages.monitor.health().status == "healthy"
 
 
 def test_other_concerns(engine: Any, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from collector.errors import Retryable
 from collector.journal import frame, segment
 from collector.journal.writer import Journal, Limits
 from collector.request import Content, Request, Signal
-from collector.telemetry import Counters
 
 NEVER = Limits(items=10**9, size=10**12, seconds=3600)
 SECONDS = 10  # nothing here takes that long unless it hangs
@@ -66,7 +65,7 @@ def encoded(*requests: Request) -> list[bytes]:
 async def journal(folder: Path, limits: Limits = NEVER) -> AsyncIterator[tuple[Journal, Frozen]]:
     """Run a journal for the length of a block; it is stopped, and must then have handed over everything."""
     frozen = Frozen()
-    running = Journal(folder, limits, frozen, Counters())
+    running = Journal(folder, limits, frozen)
     running.start()
     try:
         yield running, frozen
@@ -237,7 +236,7 @@ async def test_a_limit_of_ages_never_freezes(tmp_path: Path, seconds: float) -> 
 async def test_stop_writes_and_freezes(tmp_path: Path, disk: Disk) -> None:
     """Stopping writes what waits, freezes the segment, and refuses what comes later as retryable."""
     frozen = Frozen()
-    running = Journal(tmp_path, NEVER, frozen, Counters())
+    running = Journal(tmp_path, NEVER, frozen)
     running.start()
     disk.release.clear()
     first = asyncio.create_task(running.append(request(1)))
