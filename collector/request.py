@@ -110,7 +110,7 @@ def content(frames: Iterable[memoryview]) -> Content:
 
 def _items(frame: memoryview) -> int:
     _, at = read_varint(frame, 1)
-    while (tag := frame[at]) >> 3 < _FIRST_BODY:
+    while at < len(frame) and (tag := frame[at]) >> 3 < _FIRST_BODY:
         if tag == _ITEMS_TAG:
             return read_varint(frame, at + 1)[0]
         if tag in _FIXED:

@@ -56,6 +56,14 @@ def test_a_frame_says_its_items(items: int) -> None:
         assert content([whole, whole]) == (2, 2 * items)
 
 
+def test_a_frame_of_an_earlier_version() -> None:
+    """A frame that does not say its items counts as a request of none; it reads on into nothing else."""
+    envelope = b"\x0d....\x12\x01t\x19" + bytes(8) + b"\x22\x00"
+    for body in (b"\x52\x03\x28\x05\x05", b"\x62\x00", b""):
+        frame_of_old = b"\x7a" + bytes((len(envelope) + len(body),)) + envelope + body
+        assert content([memoryview(frame_of_old)]) == (1, 0)
+
+
 async def test_what_is_left_is_handed_over(tmp_path: Path) -> None:
     """What one process left the next one hands over, to the request and the item."""
     running, taken = start(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from itertools import pairwise
@@ -38,6 +39,8 @@ def test_threads_lose_nothing() -> None:
 def test_no_snapshot_has_half_a_fate() -> None:
     """Requests and items of one fate are added in one step: no snapshot has one without the other."""
     counters, done = Counters(), threading.Event()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads take turns at almost every step
 
     def work() -> None:
         while not done.is_set():
@@ -46,10 +49,11 @@ def test_no_snapshot_has_half_a_fate() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        for _ in range(500):
+        for _ in range(20_000):
             seen = counters.snapshot()
             assert seen.get("items_journaled", 0) == 7 * seen.get("requests_journaled", 0)
     finally:
+        sys.setswitchinterval(interval)
         done.set()
         thread.join()
 
