@@ -13,37 +13,26 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse, machine_memory
+from collector import health
+from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory
 from collector.datadir import DataDir
-from collector.errors import StartError
+from collector.errors import Broken, StartError
 from collector.journal import segment
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
 from collector.receive import otlp_grpc, otlp_http
 from collector.receive.intake import Intake
+from collector.request import Signal
 from collector.schema import migrator
 from collector.settings import Settings
-from collector.telemetry import Counters
+from collector.telemetry import Counters, Faults
 
 log = logging.getLogger("collector")
 
-_LATE_SECONDS = 10.0  # nothing waits that long unless ClickHouse does not take it
-
-
-class Health(BaseModel):
-    """How the collector is doing."""
-
-    status: str = Field(description="healthy, or degraded: still accepting, but ClickHouse does not keep up")
-    queue_depth: int = Field(description="acknowledged requests that ClickHouse does not have yet")
-    segments: int = Field(description="frozen journal segments that wait to be loaded")
-    oldest_unsaved_seconds: float = Field(description="age of the oldest acknowledged request not yet in ClickHouse")
-    dead_letters: int = Field(description="requests set aside since the start because ClickHouse cannot store them")
-    last_error: str = Field(description="what ClickHouse said at the last failed try; empty once it works again")
-    counters: dict[str, int] = Field(description="fate of every request since the start")
+_VITAL = frozenset({"journal", "loader"})  # threads without which nothing acknowledged gets anywhere
 
 
 class Collector:
@@ -64,17 +53,22 @@ class Collector:
             self._sql_socket: socket.socket | None = None
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
-            url = settings.clickhouse_url
             self._memory_bytes = settings.clickhouse_memory_mib << 20 or machine_memory() // 2
-            database = ClickHouse(self._data.path, url.get_secret_value() if url else None, self._memory_bytes)
+            database = self._connect()
             undo.callback(database.close)
             self._prepare(database)
-            self._counters = Counters()
+            self._counters = Counters([each.label for each in Signal])
+            self._faults = Faults(self._counters)
             self._loader = Loader(database, segment.read, self._data.dead_letters, self._counters)
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
-            self._journal = Journal(self._data.journal, limits, self._loader)
+            self._journal = Journal(self._data.journal, limits, self._loader, self._on_sync)
             self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters)
+            self._probe = health.Probe(self._connect, self._counters)
             self._undo = undo.pop_all()
+
+    def _connect(self, patience_seconds: int = INSERT_SECONDS) -> ClickHouse:
+        url = self._settings.clickhouse_url.get_secret_value() if self._settings.clickhouse_url else None
+        return ClickHouse(self._data.path, url, memory_bytes=self._memory_bytes, patience_seconds=patience_seconds)
 
     def _prepare(self, database: ClickHouse) -> None:
         if count := migrator.migrate(database):
@@ -88,14 +82,18 @@ class Collector:
 
         Raises:
             StartError: the gRPC port cannot be opened.
+            Broken: a thread ended that acknowledged requests depend on; they are in the journal for the next start.
         """
-        stop = asyncio.Event()
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, stop.set)
+        self._faults.watch(_VITAL, lambda: loop.call_soon_threadsafe(stop.set))
         with self._undo:
             grpc_server, grpc_port = otlp_grpc.server(self._intake, self._settings.host, self._settings.grpc_port)
             self._journal.start()
+            self._count_recovered()
             self._loader.start()
+            self._probe.start()
             await grpc_server.start()
             servers = [_Server(self._http_app(), self._http_socket)]
             if self._sql_socket:
@@ -111,7 +109,19 @@ class Collector:
             await stop.wait()
             log.info("stopping: no new requests, loading what waits")
             await asyncio.gather(grpc_server.stop(grace=5), *(server.stop() for server in servers))
-            return await asyncio.to_thread(self._drain)
+            drained = await asyncio.to_thread(self._drain)
+        if self._faults.fatal:
+            raise Broken(self._faults.fatal, hint="the traceback is in the log; start it again, nothing is lost")
+        return drained
+
+    def _on_sync(self, seconds: float) -> None:
+        self._counters.observe("journal_sync_duration_seconds", seconds)
+
+    def _count_recovered(self) -> None:
+        """Count what an earlier process left, which is all that waits before the first request of this one."""
+        for each in self._loader.waiting():
+            label = segment.signal(each.segment)
+            self._counters.fate("recovered", each.items, requests=each.requests, signal=label)
 
     def _announce(self, grpc_port: int) -> None:
         endpoints = {"grpc": f"{self._settings.host}:{grpc_port}", "http": _address(self._http_socket)}
@@ -122,36 +132,34 @@ class Collector:
 
     def _drain(self) -> bool:
         self._journal.stop()
-        drained = self._loader.stop(self._settings.drain_seconds)
-        if drained:
-            log.info("stopped: everything acknowledged is in ClickHouse")
+        self._loader.stop(self._settings.drain_seconds)
+        self._probe.stop()
+        left = self._journal.filling()[0] + sum(each.requests for each in self._loader.waiting())
+        if left:
+            log.warning("stopped: %d requests stay in the journal for the next start", left)
         else:
-            log.warning("stopped: %d segments stay in the journal for the next start", len(self._loader.waiting()))
-        return drained
+            log.info("stopped: everything acknowledged is in ClickHouse")
+        return not left
 
     def _http_app(self) -> FastAPI:
         app = FastAPI(title="otel-interactions collector", version=version("otel-interactions"), docs_url=None)
         app.router.routes.extend(otlp_http.routes(self._intake))
-        app.add_api_route("/health", self.health, methods=["GET"], response_model=Health)
+        app.include_router(health.router(self._monitor()))
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         return app
 
-    async def health(self) -> Health:
-        """Say how the collector is doing."""
-        waiting = self._loader.waiting()
-        filling, age = self._journal.filling()
-        if waiting:
-            age = max(age, segment.age_seconds(waiting[0].segment))
-        counters = self._counters.snapshot()
-        late = age > self._settings.batch_seconds + _LATE_SECONDS
-        return Health(
-            status="degraded" if late or self._loader.last_error else "healthy",
-            queue_depth=filling + sum(each.requests for each in waiting),
-            segments=len(waiting),
-            oldest_unsaved_seconds=round(age, 3),
-            dead_letters=counters.get("requests_dead", 0),
-            last_error=self._loader.last_error,
-            counters=counters,
+    def _monitor(self) -> health.Monitor:
+        return health.Monitor(
+            data=self._data,
+            journal=self._journal,
+            loader=self._loader,
+            age_seconds=segment.age_seconds,
+            probe=self._probe,
+            counters=self._counters,
+            faults=self._faults,
+            batch_seconds=self._settings.batch_seconds,
+            journal_limit=None,
+            disk_reserve=0,
         )
 
 

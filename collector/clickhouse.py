@@ -11,33 +11,41 @@ from typing import Any
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from collector.errors import StartError
+from collector.errors import StartError, first_line
 
 _GLOB = re.compile(r"[*?{}\[\]\\']")  # characters INFILE would expand or that need quoting
 EMBEDDED_FOLDER = "clickhouse"
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container (cgroup v2)
 _CACHE_SHARE = 16  # each of the engine's three index caches gets such a part of its memory; unbounded they are 5 GB
+INSERT_SECONDS = 600  # an insert that is cut off may or may not have happened; wait for it rather than guess
 
 
 class ClickHouse:
     """A connection. Not for two threads at once: each stage opens its own, so that none waits for another."""
 
-    def __init__(self, data_dir: Path, url: str | None, memory_bytes: int = 0) -> None:
+    def __init__(
+        self, data_dir: Path, url: str | None, *, memory_bytes: int = 0, patience_seconds: int = INSERT_SECONDS
+    ) -> None:
         """Connect to the server at `url`, or open the embedded engine under `data_dir`.
 
         `memory_bytes` is the most the embedded engine may take (0: half of the machine's); the first connection of a
         process decides it. A statement beyond it fails with MEMORY_LIMIT_EXCEEDED, and nothing else does.
+        A server that takes longer than `patience_seconds` for an answer is taken for gone.
 
         Raises:
             StartError: it cannot be reached or opened.
         """
         self.embedded = url is None
         try:
-            self._client = _embedded(data_dir, memory_bytes or machine_memory() // 2) if url is None else _server(url)
+            self._client = (
+                _embedded(data_dir, memory_bytes or machine_memory() // 2)
+                if url is None
+                else _server(url, patience_seconds)
+            )
         except (ClickHouseError, OSError) as error:
             where = f"the embedded ClickHouse in {data_dir}" if url is None else "the ClickHouse server"
             raise StartError(
-                f"{where} does not answer: {str(error).splitlines()[0][:300]}",
+                f"{where} does not answer: {first_line(error)}",
                 hint="check --clickhouse-url" if url else "check that the folder is writable and not in use",
             ) from error
 
@@ -82,9 +90,8 @@ def _embedded(data_dir: Path, memory_bytes: int) -> Any:
     return clickhouse_connect.get_client(interface="chdb", path=f"{data_dir / EMBEDDED_FOLDER}?{bounds}")
 
 
-def _server(url: str) -> Any:
-    # An insert that is cut off may or may not have happened; wait for it rather than guess.
-    return clickhouse_connect.get_client(dsn=url, send_receive_timeout=600, connect_timeout=10)
+def _server(url: str, patience: int) -> Any:
+    return clickhouse_connect.get_client(dsn=url, send_receive_timeout=patience, connect_timeout=min(patience, 10))
 
 
 def _quoted(text: str) -> str:

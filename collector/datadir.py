@@ -30,7 +30,7 @@ class DataDir:
             StartError: a newer version wrote it, another collector uses it, or it cannot be written.
         """
         self.path = path.absolute()
-        self._refuse_newer(schema)
+        refuse_newer(self.path, schema)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock: IO[str] = (self.path / _LOCK).open("a")
@@ -47,19 +47,6 @@ class DataDir:
                 f"the data directory {self.path} is in use by another collector",
                 hint="stop that one, or choose another directory with --data-dir",
             ) from error
-
-    def _refuse_newer(self, schema: int) -> None:
-        written = _read(self.path / _FORMAT)
-        if not written:
-            return
-        if not isinstance(written.get("schema"), int):
-            raise _unreadable(self.path / _FORMAT, "it names no schema")
-        if written["schema"] > schema:
-            raise StartError(
-                f"the data directory {self.path} was written by version {written.get('version')} with schema "
-                f"{written['schema']}, this version knows {schema}; nothing was touched",
-                hint="run that version or a newer one, or choose another directory with --data-dir",
-            )
 
     @property
     def journal(self) -> Path:
@@ -83,6 +70,37 @@ class DataDir:
         """Give the directory free."""
         (self.path / _ENDPOINTS).unlink(missing_ok=True)
         self._lock.close()
+
+
+def refuse_newer(path: Path, schema: int) -> None:
+    """Check that a newer version than this one, which knows `schema`, did not write the directory. Reads only.
+
+    Raises:
+        StartError: it did, or what says so does not read.
+    """
+    written = _read(path / _FORMAT)
+    if not written:
+        return
+    if not isinstance(written.get("schema"), int):
+        raise _unreadable(path / _FORMAT, "it names no schema")
+    if written["schema"] > schema:
+        raise StartError(
+            f"the data directory {path} was written by version {written.get('version')} with schema "
+            f"{written['schema']}, this version knows {schema}; nothing was touched",
+            hint="run that version or a newer one, or choose another directory with --data-dir",
+        )
+
+
+def is_in_use(path: Path) -> bool:
+    """Tell whether a collector has the directory locked."""
+    try:
+        with (path / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def endpoints(path: Path) -> dict[str, str]:

@@ -10,10 +10,16 @@ CollectorError
 |   |   +-- NotFound              no such path
 |   |   `-- MethodNotAllowed      the path exists, the verb does not
 |   `-- Retryable         not now: send it again
-`-- SegmentDamaged        a journal segment does not read back as it was written
++-- SegmentDamaged        a journal segment does not read back as it was written
+`-- Broken                a part the collector cannot do without has ended; exit code 1
 """
 
 from __future__ import annotations
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an exception says, as far as a sentence can hold it; its name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:500]
 
 
 class CollectorError(Exception):
@@ -67,3 +73,7 @@ class Retryable(Refused):
 
 class SegmentDamaged(CollectorError):
     """A journal segment does not read back as it was written."""
+
+
+class Broken(CollectorError):
+    """A part the collector cannot do without has ended by an exception nobody expected."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Signal(IntEnum):
@@ -11,6 +13,11 @@ class Signal(IntEnum):
 
     TRACES = 10
     LOGS = 11
+
+    @property
+    def label(self) -> str:
+        """What it is called in file names and figures."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,13 @@ class Request:
     weight: int = 0
 
 
+class Content(NamedTuple):
+    """How much some frames hold: requests, and the spans, log records and data points in them."""
+
+    requests: int
+    items: int
+
+
 def varint(number: int) -> bytes:
     """Encode an unsigned integer as protobuf does: seven bits a byte, least significant first."""
     out = bytearray()
@@ -67,3 +81,41 @@ def varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    """Read a varint at `at`; return it and the offset behind it. Raises IndexError at the end of data."""
+    number = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the last byte has its high bit clear
+            return number, at
+        shift += 7
+        if shift > 63:  # noqa: PLR2004 - protobuf's own bound
+            raise IndexError
+
+
+_ITEMS_TAG = 0x28  # field 5, a varint; stands before the body (`journal/frame.py` draws the envelope)
+_FIRST_BODY = 10  # the number of the first field that holds a body
+_FIXED = {0x0D: 4, 0x19: 8}  # bytes of the fields of fixed length
+
+
+def content(frames: Iterable[memoryview]) -> Content:
+    """Count the requests and items of whole frames, by what their envelopes say."""
+    counts = [_items(each) for each in frames]
+    return Content(len(counts), sum(counts))
+
+
+def _items(frame: memoryview) -> int:
+    _, at = read_varint(frame, 1)
+    while at < len(frame) and (tag := frame[at]) >> 3 < _FIRST_BODY:
+        if tag == _ITEMS_TAG:
+            return read_varint(frame, at + 1)[0]
+        if tag in _FIXED:
+            at += 1 + _FIXED[tag]
+        else:
+            length, at = read_varint(frame, at + 1)
+            at += length
+    return 0  # written before there was such a field

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
         description="Seconds to load what waits after SIGTERM; the rest stays in the journal for the next start.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="A log line as text, or as one JSON object.")
 
     @field_validator("host")
     @classmethod

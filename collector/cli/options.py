@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -47,12 +47,21 @@ def _option(name: str) -> inspect.Parameter:
 
 def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command an option for each named setting; it gets the finished settings as its first argument."""
+    return _with_options(names, lambda flags: settings.load(**flags))
 
+
+def with_flags(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command an option for each named setting; it gets what was given, by name, as its first argument."""
+    return _with_options(names, lambda flags: flags)
+
+
+def _with_options(
+    names: Sequence[str], prepare: Callable[[dict[str, str | None]], Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def wrapped(**given: Any) -> Any:
-            chosen = settings.load(**{name: given.pop(name) for name in names})
-            return command(chosen, **given)
+            return command(prepare({name: given.pop(name) for name in names}), **given)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]

@@ -18,7 +18,7 @@ def serve(chosen: settings.Settings) -> None:
 
     from collector.app import Collector  # noqa: PLC0415 - loads ClickHouse, half a second the other verbs need not wait
 
-    telemetry.configure_logging(chosen.log_level)
+    telemetry.configure_logging(chosen.log_level, chosen.log_format)
     collector = Collector(chosen)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(collector.run())

@@ -6,8 +6,8 @@ in any number, and each frame is one more element of the repeated field 15.
 
     head    | 0A | len varint | segment name                                  field 1
     frame   | 7A | len varint | envelope                                      field 15, once a request
-    envelope| 0D | crc32c u32 | 12 len tenant | 19 received u64 | 22 len peer | 52 len body |
-              ^ field 1         ^ 2             ^ 3               ^ 4           ^ 10 traces, 11 logs (5A)
+    envelope| 0D | crc32c u32 | 12 len tenant | 19 received u64 | 22 len peer | 28 items | 52 len body |
+              ^ field 1         ^ 2             ^ 3               ^ 4           ^ 5        ^ 10 traces, 11 logs (5A)
 
 The checksum is CRC-32C (Castagnoli, as in RFC 3720) of everything in the envelope behind it. A crash leaves a torn
 tail: fewer bytes than `len` says, or bytes the checksum refuses (a block the disk never wrote reads as zeros). Nothing
@@ -22,27 +22,13 @@ from collections.abc import Iterator
 from crc32c import crc32c
 
 from collector.errors import SegmentDamaged
-from collector.request import Request, varint
+from collector.request import Request, read_varint, varint
 
 _HEAD_TAG = 0x0A
 _FRAME_TAG = 0x7A
 _CRC_TAG = 0x0D
 _CRC_END = 5  # the tag and four bytes
 _LENGTH_DELIMITED = 2
-
-
-def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Read a varint at `at`; return it and the offset behind it. Raises IndexError at the end of data."""
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the last byte has its high bit clear
-            return number, at
-        shift += 7
-        if shift > 63:  # noqa: PLR2004 - protobuf's own bound
-            raise IndexError
 
 
 def _text(tag: int, value: str) -> bytes:
@@ -62,6 +48,8 @@ def encode(request: Request) -> tuple[bytes, bytes]:
         + b"\x19"
         + struct.pack("<Q", request.received_unix_nano)
         + _text(0x22, request.peer)
+        + b"\x28"
+        + varint(request.items)
         + bytes((request.signal << 3 | _LENGTH_DELIMITED,))
         + varint(len(request.body))
     )
@@ -79,7 +67,7 @@ def read_head(data: memoryview) -> tuple[str, int]:
     try:
         if data[0] != _HEAD_TAG:
             raise SegmentDamaged(f"starts with byte {data[0]:#04x}, not with a segment's head")
-        length, at = _read_varint(data, 1)
+        length, at = read_varint(data, 1)
         end = at + length
         name = bytes(data[at:end]).decode()
     except (IndexError, UnicodeDecodeError) as error:
@@ -106,7 +94,7 @@ def _frame_end(data: memoryview, at: int) -> int | None:
     try:
         if data[at] != _FRAME_TAG:
             return None
-        length, envelope = _read_varint(data, at + 1)
+        length, envelope = read_varint(data, at + 1)
         end = envelope + length
         if length < _CRC_END or end > len(data) or data[envelope] != _CRC_TAG:
             return None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from collector.errors import SegmentDamaged
 from collector.journal import files, frame
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal, content
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,14 @@ class Segment:
 
     def __init__(self, folder: Path, signal: Signal) -> None:
         """Create the file with its head, durably enough that a frame's sync covers it."""
-        self.name = f"{time.time_ns():020d}-{secrets.token_hex(4)}-{signal.name.lower()}"
+        self.name = f"{time.time_ns():020d}-{secrets.token_hex(4)}-{signal.label}"
         self.path = folder / (self.name + OPEN)
         self.opened_at = time.monotonic()
         self.frames = 0
         self.items = 0
         self.size = 0
         self.weight = 0
+        self.sync_seconds = 0.0  # the last sync took
         self._sound = True
         self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
@@ -67,7 +68,9 @@ class Segment:
             weight += request.weight
         try:
             self._write(pieces)
+            began = time.perf_counter()
             os.fdatasync(self._descriptor)
+            self.sync_seconds = time.perf_counter() - began
         except OSError:
             self._cut_back(before)
             raise
@@ -144,19 +147,24 @@ def read(path: Path) -> tuple[memoryview, list[memoryview]]:
     return head, whole
 
 
-def count(path: Path) -> int:
-    """Return how many requests a frozen segment holds, as far as it reads."""
+def count(path: Path) -> Content:
+    """Return how much a frozen segment holds, as far as it reads."""
     data = memoryview(path.read_bytes())
     try:
         _, at = frame.read_head(data)
     except SegmentDamaged:
-        return 0
-    return sum(1 for _ in frame.frames(data, at))
+        return Content(0, 0)
+    return content(data[start:end] for start, end in frame.frames(data, at))
 
 
 def oldest_first(folder: Path) -> list[Path]:
     """Frozen segments that wait to be loaded."""
     return sorted(folder.glob("*" + READY))
+
+
+def signal(path: Path) -> str:
+    """Return the label of the signal a segment holds, read off its name."""
+    return path.stem.split("-")[2]
 
 
 def age_seconds(path: Path) -> float:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from collector.errors import Retryable
 from collector.journal import segment
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,8 @@ class Limits:
 class Backlog(Protocol):
     """Where frozen segments go."""
 
-    def enqueue(self, segment: Path, requests: int) -> None:
-        """Take a frozen segment, oldest first, with the number of requests in it."""
+    def enqueue(self, segment: Path, content: Content) -> None:
+        """Take a frozen segment, oldest first, and how much is in it."""
 
     def is_busy(self) -> bool:
         """Tell whether segments wait."""
@@ -53,15 +54,19 @@ _Waiting = tuple[Request, "asyncio.Future[None]"]
 class Journal:
     """The journal of one collector: `append` returns once the request is durable."""
 
-    def __init__(self, folder: Path, limits: Limits, backlog: Backlog) -> None:
-        """Prepare the folder; nothing runs before `start`."""
+    def __init__(
+        self, folder: Path, limits: Limits, backlog: Backlog, on_sync: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Prepare the folder; nothing runs before `start`. `on_sync` is told the seconds each sync took."""
         self.folder = folder
         self._limits = limits
         self._backlog = backlog
+        self._on_sync = on_sync
         self._condition = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._stopping = False
         self._open: dict[Signal, segment.Segment] = {}
+        self._stranded: list[segment.Segment] = []  # could not be frozen
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -97,10 +102,11 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join()
 
-    def filling(self) -> tuple[int, float]:
-        """Return the requests in the segments being filled and the age in seconds of the older; 0, 0.0 without one."""
-        current = list(self._open.values())
-        return sum(each.frames for each in current), max((each.age() for each in current), default=0.0)
+    def filling(self) -> tuple[int, int, float]:
+        """Return the requests and items in segments the backlog does not have, and the age in seconds of the oldest."""
+        current = [*self._open.values(), *self._stranded]
+        requests, items = sum(each.frames for each in current), sum(each.items for each in current)
+        return requests, items, max((each.age() for each in current), default=0.0)
 
     def _run(self) -> None:
         while True:
@@ -136,6 +142,7 @@ class Journal:
             if signal not in self._open:
                 self._open[signal] = segment.Segment(self.folder, signal)
             self._open[signal].append([request for request, _ in waiting])
+            self._on_sync(self._open[signal].sync_seconds)
         except Exception as cause:
             log.exception("journal: %d requests refused, the disk did not take them", len(waiting))
             error = Retryable(f"the journal could not be written: {getattr(cause, 'strerror', None) or cause}")
@@ -143,14 +150,16 @@ class Journal:
         self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], error)
 
     def _freeze(self, signal: Signal) -> None:
-        current = self._open.pop(signal)
+        current = self._open[signal]
         if not current.frames:
             current.discard()
-            return
-        try:
-            self._backlog.enqueue(current.freeze(), current.frames)
-        except OSError:  # all of it is on disk and acknowledged: the next start recovers it
-            log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
+        else:
+            try:
+                self._backlog.enqueue(current.freeze(), Content(current.frames, current.items))
+            except OSError:  # all of it is on disk and acknowledged: the next start recovers it
+                log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
+                self._stranded.append(current)
+        del self._open[signal]  # last, so that whoever asks meanwhile finds it here or there, never nowhere
 
 
 def _resolve(futures: list[asyncio.Future[None]], error: Retryable | None) -> None:

@@ -19,6 +19,7 @@ import queue
 import random
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from pathlib import Path
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from collector.clickhouse import ClickHouse
-from collector.errors import SegmentDamaged
+from collector.errors import SegmentDamaged, first_line
+from collector.request import Content, content
 from collector.telemetry import Counters
 
 log = logging.getLogger(__name__)
@@ -90,10 +92,11 @@ def _schema_settings(*, embedded: bool) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A frozen segment on its way, and how many requests it holds."""
+    """A frozen segment on its way, and how many requests and items it holds."""
 
     segment: Path
     requests: int
+    items: int
 
 
 class Loader:
@@ -116,9 +119,9 @@ class Loader:
         """Begin to load."""
         self._thread.start()
 
-    def enqueue(self, segment: Path, requests: int) -> None:
+    def enqueue(self, segment: Path, content: Content) -> None:
         """Load this frozen segment after those before it."""
-        self._waiting.append(Waiting(segment, requests))
+        self._waiting.append(Waiting(segment, *content))
         self._wake.put(_MORE)
 
     def is_busy(self) -> bool:
@@ -139,37 +142,38 @@ class Loader:
     def _run(self) -> None:
         while self._wake.get() is _MORE and not self._abandon.is_set():
             try:
-                self._persist(self._waiting[0].segment)
+                self._persist(self._waiting[0])
             except _AbandonedError:
                 return  # shutting down: the segment stays where it is
             self._waiting.popleft()
 
-    def _persist(self, segment: Path) -> None:
+    def _persist(self, waiting: Waiting) -> None:
         """Load a segment through whatever the disk does meanwhile."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                self._load(segment)
+                self._load(waiting)
             except OSError as error:
                 self.last_error = str(error)
-                log.warning("segment %s: %s; trying again", segment.name, error)
+                log.warning("segment %s: %s; trying again", waiting.segment.name, error)
                 pause = self._wait(pause)
             else:
                 return
 
-    def _load(self, segment: Path) -> None:
+    def _load(self, waiting: Waiting) -> None:
+        segment, whole, began = waiting.segment, Content(waiting.requests, waiting.items), time.monotonic()
         try:
             head, frames = self._read(segment)
         except SegmentDamaged as damage:
-            self._set_aside(segment, str(damage))
+            self._set_aside(segment, str(damage), whole)
             return
-        dead, singly = 0, segment.with_suffix(SINGLY)
+        dead, singly = Content(0, 0), segment.with_suffix(SINGLY)
         if not singly.exists():
             try:
                 self._insert(segment, segment.stem)
             except ClickHouseError as error:
                 if _PARSER not in str(error) and self._rows_stored(segment):
-                    self._set_aside(segment, f"some of its rows are stored, a later table refused: {error}")
+                    self._set_aside(segment, f"some of its rows are stored, a later table refused: {error}", whole)
                     return
                 log.warning("segment %s is refused (%s); loading its requests one by one", segment.name, error)
                 singly.touch()  # a crash from here on goes on here, and not with the question what is stored
@@ -177,33 +181,36 @@ class Loader:
             dead = self._load_singly(segment, head, frames)
         segment.unlink()
         singly.unlink(missing_ok=True)
-        self._counters.add("requests_stored", len(frames) - dead)
-        self._counters.add("segments_loaded")
+        signal = _signal(segment)
+        stored = Content(whole.requests - dead.requests, whole.items - dead.items)
+        self._counters.fate("stored", stored.items, requests=stored.requests, signal=signal)
+        self._counters.add("segments_loaded", signal=signal)
+        self._counters.observe("load_duration_seconds", time.monotonic() - began, signal=signal)
 
     def _rows_stored(self, segment: Path) -> int:
         table = TABLES[_signal(segment)]
         sql = f"SELECT count() FROM {table} WHERE JournalSegment = {{segment:String}}"  # noqa: S608 - a table of ours
         return int(self._database.rows(sql, {"segment": segment.stem})[0][0])
 
-    def _load_singly(self, segment: Path, head: memoryview, frames: list[memoryview]) -> int:
-        """Insert each request alone; return how many had to be set aside."""
-        dead = 0
+    def _load_singly(self, segment: Path, head: memoryview, frames: list[memoryview]) -> Content:
+        """Insert each request alone; return what had to be set aside."""
+        dead: list[memoryview] = []
         for number, frame in enumerate(frames):
             single = segment.with_name(f"{segment.stem}.{number:06d}")
             single.write_bytes(b"".join((head, frame)))
             try:
                 self._insert(single, single.name)
             except ClickHouseError as error:
-                self._set_aside(single, str(error))
-                dead += 1
+                self._set_aside(single, str(error), content([frame]))
+                dead.append(frame)
             else:
                 single.unlink()
-        return dead
+        return content(dead)
 
-    def _set_aside(self, refused: Path, reason: str) -> None:
+    def _set_aside(self, refused: Path, reason: str, held: Content) -> None:
         dead = refused.rename(self._dead_letters / refused.name)
         dead.with_name(dead.name + ".json").write_text(json.dumps({"reason": reason}, indent=1))
-        self._counters.add("requests_dead")
+        self._counters.fate("dead", held.items, requests=held.requests, signal=_signal(refused))
         log.error("set aside %s: %s", dead.name, reason)
 
     def _insert(self, path: Path, token: str) -> None:
@@ -219,9 +226,10 @@ class Loader:
             try:
                 self._database.insert_file(inbox, path, "ProtobufSingle", settings)
             except (ClickHouseError, OSError) as error:
+                self._counters.add("loads_failed", signal=_signal(path))
                 if getattr(error, "code", None) in PERMANENT:
                     raise
-                self.last_error = str(error).splitlines()[0][:500]
+                self.last_error = first_line(error)
                 log.warning("segment %s: %s; trying again", path.name, self.last_error)
             else:
                 self.last_error = ""

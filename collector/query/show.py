@@ -12,6 +12,7 @@ from rich.text import Text
 
 _PIPED_WIDTH = 160  # columns; nobody wraps a pipe, and 80 would cut tables to shreds
 _STATUS = {"ended": "green", "active": "cyan", "abandoned": "yellow"}
+_VERDICT = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _COUNTS = ("interactions", "user_messages", "assistant_responses", "tool_calls", "errors")
 _ROLE = {"user": "bold cyan", "assistant": "bold green", "tool": "magenta"}
 
@@ -83,3 +84,17 @@ def interaction(console: Console, row: dict[str, Any]) -> None:
     line.append(f"{row['type']:<18}  ", style="red" if row["status"] == "error" else "green")
     line.append(row["what"].replace("\n", " "))
     console.print(line, no_wrap=True, overflow="ellipsis")
+
+
+def findings(console: Console, rows: list[dict[str, str]]) -> None:
+    """Print what the doctor found, what to do below it."""
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    grid.add_column("check", no_wrap=True)
+    grid.add_column("", no_wrap=True)
+    grid.add_column("found", overflow="fold")
+    for row in rows:
+        found = Text(row["found"])
+        if row["advice"]:
+            found.append(f"\n-> {row['advice']}", style="bold")
+        grid.add_row(row["check"], Text(row["status"], style=_VERDICT[row["status"]]), found)
+    console.print(grid)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
+from collector.receive.fate import Fate
 from collector.receive.validate import VALIDATORS
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
@@ -25,45 +27,52 @@ class Intake:
     async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
         """Return once the request may be acknowledged.
 
-        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks.
+        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. Whoever stops
+        waiting changes nothing: what the journal has begun to write it keeps.
 
         Raises:
             Refused: nothing of it is stored; see its subclasses.
         """
-        self._counters.add("requests_received")
+        fate = Fate(self._counters, signal)
         try:
-            if len(body) > self.limit:
-                raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
-            accepted = VALIDATORS[signal](body)
-            if accepted.weight > _UNFOLDED * self.limit:
-                raise TooLarge(
-                    f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
-                    hint="send smaller batches, or smaller resource attributes",
-                )
-            if accepted.items:
-                await self._append(
-                    Request(
-                        signal=signal,
-                        body=accepted.body,
-                        items=accepted.items,
-                        tenant=sender.tenant,
-                        received_unix_nano=time.time_ns(),
-                        peer=sender.peer,
-                        weight=accepted.weight,
-                    )
-                )
-        except Refused as refusal:
-            self._count_refused(refusal)
+            outcome = self._begin(signal, body, sender, fate)
+        except Exception as error:
+            fate.refused(error)
             raise
-        self._counters.add("requests_journaled" if accepted.items else "requests_empty")
-        self._counters.add("items_received", accepted.items)
+        if outcome:
+            await asyncio.shield(outcome)
         return Receipt()
 
-    def refuse_unread(self, refusal: Refused) -> None:
-        """Count a request that was refused before there was a body to accept."""
-        self._counters.add("requests_received")
-        self._count_refused(refusal)
+    def _begin(self, signal: Signal, body: bytes, sender: Sender, fate: Fate) -> asyncio.Future[None] | None:
+        """Validate a body and hand it to the journal; return when it may be acknowledged, None for at once."""
+        if len(body) > self.limit:
+            raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
+        accepted = VALIDATORS[signal](body)
+        fate.read(len(body), accepted.items)
+        if accepted.weight > _UNFOLDED * self.limit:
+            raise TooLarge(
+                f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
+                hint="send smaller batches, or smaller resource attributes",
+            )
+        if not accepted.items:
+            fate.empty()
+            return None
+        outcome = asyncio.ensure_future(
+            self._append(
+                Request(
+                    signal=signal,
+                    body=accepted.body,
+                    items=accepted.items,
+                    tenant=sender.tenant,
+                    received_unix_nano=time.time_ns(),
+                    peer=sender.peer,
+                    weight=accepted.weight,
+                )
+            )
+        )
+        fate.follow(outcome)
+        return outcome
 
-    def _count_refused(self, refusal: Refused) -> None:
-        self._counters.add("requests_refused")
-        self._counters.add(f"refused_{type(refusal).__name__}")
+    def refuse_unread(self, refusal: Refused, signal: Signal | None = None) -> None:
+        """Count a request that was refused before there was a body to accept, or before its signal was known."""
+        Fate(self._counters, signal).refused(refusal)

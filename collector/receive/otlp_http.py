@@ -27,7 +27,7 @@ def routes(intake: Intake) -> list[Route]:
 
 async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
     try:
-        raw = await _read(intake, request)
+        raw = await _read(intake, signal, request)
         await intake.accept(signal, raw, Sender(peer=request.client.host if request.client else ""))
     except Refused as refusal:
         return _response(replies.refused(refusal, media_of(request)))
@@ -36,13 +36,13 @@ async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
     return _response(replies.accepted(replies.PROTOBUF))
 
 
-async def _read(intake: Intake, request: Request) -> bytes:
+async def _read(intake: Intake, signal: Signal, request: Request) -> bytes:
     try:
         _require_protobuf(request)
         encoding = request.headers.get("content-encoding", "").strip().lower()
         return await body.read(request.stream(), encoding, intake.limit)
     except Refused as refusal:
-        intake.refuse_unread(refusal)
+        intake.refuse_unread(refusal, signal)
         raise
 
 

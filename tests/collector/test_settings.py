@@ -24,6 +24,7 @@ BAD = {
     "session_idle_seconds": ["0", "-1", "nan", "inf", "1e300"],
     "drain_seconds": ["-1", "never", "nan", "inf", "1e300"],
     "log_level": ["loud", "INFO!", ""],
+    "log_format": ["xml", "JSON "],
 }
 
 
@@ -64,6 +65,7 @@ GOOD = {
     "session_idle_seconds": ("0.5", "2", 0.5, 2.0),
     "drain_seconds": ("0", "2", 0.0, 2.0),
     "log_level": ("debug", "error", "debug", "error"),
+    "log_format": ("json", "json", "json", "json"),
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from balance import assert_balanced
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from otlp_builders import log_record, logs, span, traces
 from processes import CollectorProcess
@@ -42,6 +43,9 @@ def test_between_acknowledgement_and_load(tmp_path: Path) -> None:
     collector.flags = LOADS_AT_ONCE
     collector.start()
     collector.wait_until_stored()
+    health = collector.health()
+    assert_balanced(health)
+    assert (health["counters"]["requests_recovered"], health["counters"]["items_recovered"]) == (51, 51)
     stored = collector.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name")
     assert {row["name"]: row["n"] for row in stored} == dict.fromkeys(names, 1)
     assert collector.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": "last words"}]
@@ -94,6 +98,7 @@ def test_at_random_moments_under_load(tmp_path: Path, seed: int) -> None:
         sender.stopped.set()
         sender.join()
     collector.wait_until_stored()
+    assert_balanced(collector.health())
 
     acknowledged = [name for sender in senders for name in sender.acknowledged]
     stored = collector.ask(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from balance import assert_balanced
 from processes import CollectorProcess
 
 import otel_interactions as oi
@@ -33,6 +34,7 @@ def interactions(collector: CollectorProcess, session: str) -> dict[str, dict[st
     """Return a session's interactions by type; each type must be there once."""
     assert oi.flush()
     collector.wait_until_stored()
+    assert_balanced(collector.health())
     rows = collector.ask("SELECT * FROM otel.interactions WHERE session_id = {session:String}", session=session)
     assert len({row["type"] for row in rows}) == len(rows)
     return {row["type"]: row for row in rows}

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from balance import assert_balanced
 from otlp_builders import log_record, logs, span, traces
 from processes import CollectorProcess
 from server_process import ClickHouseServer
@@ -32,6 +33,7 @@ def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) ->
     collector.send(traces(span("work", attributes)))
     collector.send(logs(log_record({"nested": {"deep": [1]}})))
     collector.wait_until_stored()
+    assert_balanced(collector.health())
     found = server.ask("SELECT SpanAttributes['list'] AS list, SpanAttributes['nan'] AS nan FROM otel.otel_traces")
     assert found == [{"list": '["a",1,null]', "nan": "NaN"}]
     assert server.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": '{"nested":{"deep":[1]}}'}]
@@ -42,6 +44,17 @@ def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) ->
         check=True,
     )
     assert [json.loads(line)["session_id"] for line in answer.stdout.splitlines()] == ["remote"]
+    doctor = subprocess.run(
+        [sys.executable, "-m", "collector", "doctor", "--json", "--data-dir", str(collector.data_dir)],
+        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": server.url},
+        capture_output=True,
+        check=True,
+    )
+    findings = {each["check"]: each for each in map(json.loads, doctor.stdout.splitlines())}
+    assert {"collector", "ClickHouse", "schema", "decoding", "server clock"} <= set(findings)
+    assert "runs at" in findings["collector"]["found"]
+    assert findings["ClickHouse"]["found"].startswith("server, version")
+    assert [each for each in findings.values() if each["status"] == "fail"] == []
     assert collector.stop() == 0
 
 
@@ -54,11 +67,16 @@ def test_server_away_for_a_while(server: ClickHouseServer, tmp_path: Path) -> No
     for number in range(5):
         collector.send(traces(span(f"meanwhile-{number}")))
         time.sleep(0.25)  # several segments
-    assert collector.health()["queue_depth"] == 5
-    assert collector.health()["last_error"]
+    health = collector.health()
+    assert (health["queue_depth"], health["items_pending"]) == (5, 5)
+    assert health["last_error"]
+    assert health["save_success_rate"] < 1
+    assert_balanced(health)
     server.start()
     collector.wait_until_stored(seconds=60)
-    assert collector.health()["last_error"] == ""
+    health = collector.health()
+    assert health["last_error"] == ""
+    assert_balanced(health)
     found = server.ask("SELECT count() AS n, uniqExact(SpanName) AS names FROM otel.otel_traces")
     assert found == [{"n": 6, "names": 6}]
     assert collector.stop() == 0

@@ -32,6 +32,7 @@ class CollectorProcess:
     def __init__(self, data_dir: Path, *flags: str) -> None:
         """Nothing runs before `start`."""
         self.data_dir = data_dir
+        self.program = ["-m", "collector"]  # what Python runs
         self.flags = flags
         self.log = data_dir.with_suffix(".log")
         self.endpoints: dict[str, str] = {}
@@ -40,7 +41,7 @@ class CollectorProcess:
     def launch(self, script: Path | None = None) -> None:
         """Start it, through another script where one is given; do not wait until it is ready."""
         (self.data_dir / "endpoints.json").unlink(missing_ok=True)  # left by a kill
-        program = [str(script)] if script else ["-m", "collector"]
+        program = [str(script)] if script else self.program
         command = [sys.executable, *program, "serve", "--data-dir", str(self.data_dir), *self.flags]
         for port in ("--grpc-port", "--http-port", "--sql-port"):
             if port not in self.flags:

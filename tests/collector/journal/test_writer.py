@@ -16,7 +16,7 @@ import pytest
 from collector.errors import Retryable
 from collector.journal import frame, segment
 from collector.journal.writer import Journal, Limits
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal
 
 NEVER = Limits(items=10**9, size=10**12, seconds=3600)
 SECONDS = 10  # nothing here takes that long unless it hangs
@@ -36,10 +36,10 @@ class Frozen:
         self.counts: list[int] = []
         self.busy = False
 
-    def enqueue(self, path: Path, requests: int) -> None:
+    def enqueue(self, path: Path, content: Content) -> None:
         """Take a frozen segment."""
         self.paths.append(path)
-        self.counts.append(requests)
+        self.counts.append(content.requests)
 
     def is_busy(self) -> bool:
         """Say what the test decided."""
@@ -170,7 +170,7 @@ async def test_freezes_by_items(tmp_path: Path) -> None:
         await running.append(request(3, items=1))
         await frozen.wait(1)
         assert frozen.counts == [3]
-        assert running.filling() == (0, 0.0)
+        assert running.filling() == (0, 0, 0.0)
 
 
 async def test_a_busy_loader_makes_batches_larger(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_loads(engine: Any, loading: Loading, request_of: Make) -> None:
     assert stored(engine, paths[1].stem, "otel_logs") == 1
     assert list(loading.journal.iterdir()) == []
     assert list(loading.dead_letters.iterdir()) == []
-    assert loading.counters.snapshot() == {"requests_stored": 4, "segments_loaded": 2}
+    assert loading.counters.snapshot() == {"requests_stored": 4, "items_stored": 4, "segments_loaded": 2}
 
 
 def test_the_rows_say_where_they_came_from(engine: Any, loading: Loading, request_of: Make) -> None:
@@ -248,7 +248,13 @@ def test_an_unparsable_request_is_set_aside(engine: Any, loading: Loading, reque
     assert all("Code: " in reason for reason in dead.values())
     for name in dead:
         assert bad.body in (loading.dead_letters / name).read_bytes()
-    assert loading.counters.snapshot() == {"requests_dead": 2, "requests_stored": 3, "segments_loaded": 1}
+    count = loading.counters.snapshot()
+    assert (count["requests_dead"], count["requests_stored"], count["items_dead"], count["items_stored"]) == (
+        2,
+        3,
+        2,
+        3,
+    )
 
     path.write_bytes(content)  # a crash in between: all of it happens again
     loading.take(path)
