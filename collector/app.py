@@ -19,11 +19,13 @@ from starlette.exceptions import HTTPException
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.datadir import DataDir
 from collector.errors import StartError
-from collector.journal import segment
+from collector.journal import names
+from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import clickhouse_http_app
 from collector.receive import otlp_grpc, otlp_http
+from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
 from collector.schema import migrator
 from collector.settings import Settings
@@ -69,10 +71,14 @@ class Collector:
             undo.callback(database.close)
             self._prepare(database)
             self._counters = Counters()
-            self._loader = Loader(database, segment.read, self._data.dead_letters, self._counters)
+            store = Store(self._data.journal, _keeping(settings))
+            self._loader = Loader(database, store, self._data.dead_letters, self._counters)
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
-            self._journal = Journal(self._data.journal, limits, self._loader)
-            self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters)
+            self._journal = Journal(store, limits, self._loader)
+            self._known = Duplicates(
+                self._data.secret(), settings.duplicate_window_seconds, settings.duplicate_window_requests
+            )
+            self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters, self._known)
             self._undo = undo.pop_all()
 
     def _prepare(self, database: ClickHouse) -> None:
@@ -93,7 +99,7 @@ class Collector:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with self._undo:
             grpc_server, grpc_port = otlp_grpc.server(self._intake, self._settings.host, self._settings.grpc_port)
-            self._journal.start()
+            self._journal.start(self._known.restore)
             self._loader.start()
             await grpc_server.start()
             servers = [_Server(self._http_app(), self._http_socket)]
@@ -134,9 +140,9 @@ class Collector:
     async def health(self) -> Health:
         """Say how the collector is doing."""
         waiting = self._loader.waiting()
-        filling, age = self._journal.filling()
+        filling, _, age = self._journal.filling()
         if waiting:
-            age = max(age, segment.age_seconds(waiting[0].segment))
+            age = max(age, names.age_seconds(waiting[0].segment))
         counters = self._counters.snapshot()
         late = age > self._settings.batch_seconds + _LATE_SECONDS
         return Health(
@@ -148,6 +154,16 @@ class Collector:
             last_error=self._loader.last_error,
             counters=counters,
         )
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(
+        limit=settings.journal_max_bytes,
+        reserve=settings.disk_reserve_bytes,
+        durable=settings.durability == "fsync",
+        window=settings.duplicate_window_seconds,
+        window_requests=settings.duplicate_window_requests,
+    )
 
 
 class _Server(uvicorn.Server):

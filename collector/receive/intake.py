@@ -2,67 +2,111 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
+from collector.receive import duplicates
+from collector.receive.duplicates import Duplicates
 from collector.receive.validate import VALIDATORS
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
 
+# The span attribute interaction.critical = true in canonical protobuf: KeyValue{key, value{bool_value: true}}.
+CRITICAL = b"\x0a\x14interaction.critical\x12\x02\x10\x01"
 _UNFOLDED = 4  # times the size limit; a resource stands beside each of its spans in the tables, and in memory before
 
 
 class Intake:
     """Takes bodies from both protocols; `append` makes a request durable or raises."""
 
-    def __init__(self, append: Callable[[Request], Awaitable[None]], limit: int, counters: Counters) -> None:
-        """Bound bodies to `limit` bytes."""
+    def __init__(
+        self,
+        append: Callable[[Request], Awaitable[None]],
+        limit: int,
+        counters: Counters,
+        known: Duplicates = duplicates.OFF,
+    ) -> None:
+        """Bound bodies to `limit` bytes; those in `known` are acknowledged and not stored again."""
         self.limit = limit
+        self._known = known
         self._append = append
         self._counters = counters
 
     async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
         """Return once the request may be acknowledged.
 
-        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks.
+        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. A body that was
+        accepted before, or is in flight, shares the fate of the first. Whoever stops waiting changes nothing: what the
+        journal has begun to write it keeps.
 
         Raises:
             Refused: nothing of it is stored; see its subclasses.
         """
         self._counters.add("requests_received")
+        key = self._known.hash(signal, sender.tenant, body)
+        if earlier := self._known.find(key):
+            self._counters.add("requests_duplicate")
+            return await earlier
         try:
-            if len(body) > self.limit:
-                raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
-            accepted = VALIDATORS[signal](body)
-            if accepted.weight > _UNFOLDED * self.limit:
-                raise TooLarge(
-                    f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
-                    hint="send smaller batches, or smaller resource attributes",
-                )
-            if accepted.items:
-                await self._append(
-                    Request(
-                        signal=signal,
-                        body=accepted.body,
-                        items=accepted.items,
-                        tenant=sender.tenant,
-                        received_unix_nano=time.time_ns(),
-                        peer=sender.peer,
-                        weight=accepted.weight,
-                    )
-                )
+            receipt, outcome = self._begin(signal, body, sender, key)
         except Refused as refusal:
             self._count_refused(refusal)
             raise
-        self._counters.add("requests_journaled" if accepted.items else "requests_empty")
-        self._counters.add("items_received", accepted.items)
-        return Receipt()
+        if outcome:
+            await asyncio.shield(outcome)
+        return receipt
+
+    def _begin(
+        self, signal: Signal, body: bytes, sender: Sender, key: bytes
+    ) -> tuple[Receipt, asyncio.Future[None] | None]:
+        """Validate a body and hand it to the journal; return the answer, and when it may be given, None for at once."""
+        if len(body) > self.limit:
+            raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
+        accepted = VALIDATORS[signal](body)
+        if accepted.weight > _UNFOLDED * self.limit:
+            raise TooLarge(
+                f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
+                hint="send smaller batches, or smaller resource attributes",
+            )
+        receipt = Receipt()
+        if not accepted.items:
+            self._counters.add("requests_empty")
+            return receipt, None
+        outcome = asyncio.ensure_future(
+            self._append(
+                Request(
+                    signal=signal,
+                    body=accepted.body,
+                    items=accepted.items,
+                    tenant=sender.tenant,
+                    received_unix_nano=time.time_ns(),
+                    peer=sender.peer,
+                    weight=accepted.weight,
+                    urgent=CRITICAL in accepted.body,
+                    identity=duplicates.identity(key, receipt),
+                )
+            )
+        )
+        self._known.expect(key, outcome, receipt)
+        outcome.add_done_callback(functools.partial(self._count, accepted.items))
+        return receipt, outcome
 
     def refuse_unread(self, refusal: Refused) -> None:
         """Count a request that was refused before there was a body to accept."""
         self._counters.add("requests_received")
         self._count_refused(refusal)
+
+    def _count(self, items: int, outcome: asyncio.Future[None]) -> None:
+        """Count what became of a request, whoever still waits for it."""
+        error = outcome.exception()
+        if isinstance(error, Refused):
+            self._count_refused(error)
+        elif error is None:
+            self._counters.add("requests_journaled")
+            self._counters.add("items_received", items)
 
     def _count_refused(self, refusal: Refused) -> None:
         self._counters.add("requests_refused")
