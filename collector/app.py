@@ -19,11 +19,13 @@ from collector import health
 from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory
 from collector.datadir import DataDir
 from collector.errors import Broken, StartError
-from collector.journal import segment
+from collector.journal import names
+from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
 from collector.receive import otlp_grpc, otlp_http
+from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
 from collector.request import Signal
 from collector.schema import migrator
@@ -59,10 +61,14 @@ class Collector:
             self._prepare(database)
             self._counters = Counters([each.label for each in Signal])
             self._faults = Faults(self._counters)
-            self._loader = Loader(database, segment.read, self._data.dead_letters, self._counters)
+            store = Store(self._data.journal, _keeping(settings))
+            self._loader = Loader(database, store, self._data.dead_letters, self._counters)
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
-            self._journal = Journal(self._data.journal, limits, self._loader, self._on_sync)
-            self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters)
+            self._journal = Journal(store, limits, self._loader, self._on_sync)
+            self._known = Duplicates(
+                self._data.secret(), settings.duplicate_window_seconds, settings.duplicate_window_requests
+            )
+            self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters, self._known)
             self._probe = health.Probe(self._connect, self._counters)
             self._undo = undo.pop_all()
 
@@ -90,7 +96,7 @@ class Collector:
         self._faults.watch(_VITAL, lambda: loop.call_soon_threadsafe(stop.set))
         with self._undo:
             grpc_server, grpc_port = otlp_grpc.server(self._intake, self._settings.host, self._settings.grpc_port)
-            self._journal.start()
+            self._journal.start(self._known.restore)
             self._count_recovered()
             self._loader.start()
             self._probe.start()
@@ -120,7 +126,7 @@ class Collector:
     def _count_recovered(self) -> None:
         """Count what an earlier process left, which is all that waits before the first request of this one."""
         for each in self._loader.waiting():
-            label = segment.signal(each.segment)
+            label = names.signal(each.segment)
             self._counters.fate("recovered", each.items, requests=each.requests, signal=label)
 
     def _announce(self, grpc_port: int) -> None:
@@ -153,14 +159,24 @@ class Collector:
             data=self._data,
             journal=self._journal,
             loader=self._loader,
-            age_seconds=segment.age_seconds,
+            age_seconds=names.age_seconds,
             probe=self._probe,
             counters=self._counters,
             faults=self._faults,
             batch_seconds=self._settings.batch_seconds,
-            journal_limit=None,
-            disk_reserve=0,
+            journal_limit=self._settings.journal_max_bytes,
+            disk_reserve=self._settings.disk_reserve_bytes,
         )
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(
+        limit=settings.journal_max_bytes,
+        reserve=settings.disk_reserve_bytes,
+        durable=settings.durability == "fsync",
+        window=settings.duplicate_window_seconds,
+        window_requests=settings.duplicate_window_requests,
+    )
 
 
 class _Server(uvicorn.Server):

@@ -2,6 +2,7 @@
 
 lock                 held by the one collector that uses the directory
 format.json          version and schema that wrote it, read before anything is touched
+secret               32 random bytes of this directory's own
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
@@ -10,14 +11,18 @@ clickhouse/          the embedded engine's own files
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import os
+import secrets
 from pathlib import Path
 from typing import IO, Any
 
 from collector.errors import StartError
 
-_FORMAT, _ENDPOINTS, _LOCK = "format.json", "endpoints.json", "lock"
+_FORMAT, _ENDPOINTS, _LOCK, _SECRET = "format.json", "endpoints.json", "lock", "secret"
+_SECRET_BYTES = 32
 
 
 class DataDir:
@@ -57,6 +62,23 @@ class DataDir:
     def dead_letters(self) -> Path:
         """Folder of what could not be stored."""
         return self.path / "dead-letters"
+
+    def secret(self) -> bytes:
+        """Return the directory's secret, made when it is first asked for; it never leaves the machine."""
+        path = self.path / _SECRET
+        with contextlib.suppress(FileNotFoundError):
+            kept = path.read_bytes()
+            if len(kept) == _SECRET_BYTES:
+                return kept
+        made = secrets.token_bytes(_SECRET_BYTES)
+        temporary = path.with_name(_SECRET + ".tmp")
+        temporary.touch(mode=0o600)
+        with temporary.open("wb") as file:
+            file.write(made)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        return made
 
     def record_format(self, version: str, schema: int) -> None:
         """Say who wrote it."""

@@ -32,7 +32,7 @@ from collector import datadir, settings
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.datadir import DataDir
 from collector.errors import CollectorError, SegmentDamaged, first_line
-from collector.journal import segment
+from collector.journal import names, segment
 from collector.load.loader import insert_settings
 from collector.request import Request, Signal
 from collector.schema import migrator
@@ -421,7 +421,7 @@ def clock(folder: Path) -> Iterator[Finding]:
 
 def _waiting(journal: Path) -> list[Path]:
     """Return the frozen segments, oldest first; other files are none of the journal's."""
-    return sorted(path for path in journal.glob(f"*{segment.READY}") if _SEGMENT.match(path.name))
+    return sorted(path for path in journal.glob(f"*{names.READY}") if _SEGMENT.match(path.name))
 
 
 def journal(folder: Path) -> Iterator[Finding]:

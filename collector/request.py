@@ -55,6 +55,8 @@ class Request:
         received_unix_nano: when it arrived, nanoseconds since 1970.
         peer: address of the sender, "" for none.
         weight: bytes of resources and scopes once they stand beside each of their items, as they do in the tables.
+        urgent: it holds what should be seen at once, ahead of the batch.
+        identity: what the same body is recognised by when it is sent again, opaque to the journal; b"" for none.
     """
 
     signal: Signal
@@ -64,6 +66,8 @@ class Request:
     received_unix_nano: int
     peer: str
     weight: int = 0
+    urgent: bool = False
+    identity: bytes = b""
 
 
 class Content(NamedTuple):

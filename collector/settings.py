@@ -61,6 +61,33 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         64 << 20, ge=1, description="Largest request in bytes, counted after decompression (OTLP recommends 64 MiB)."
     )
+    journal_max_bytes: int = Field(
+        8 << 30,
+        ge=1,
+        description="Bytes that may wait in the journal; then requests are refused, to be sent again, until some are "
+        "loaded.",
+    )
+    disk_reserve_bytes: int = Field(
+        512 << 20,
+        ge=0,
+        description="Bytes of the journal's disk left free, for the embedded ClickHouse to merge in; below it requests "
+        "are refused, to be sent again. 0 reserves nothing.",
+    )
+    durability: Literal["fsync", "os"] = Field(
+        "fsync",
+        description="When a request is acknowledged: fsync, once it is on the disk; os, once the operating system has "
+        "it, which survives a kill of the process but no power cut.",
+    )
+    duplicate_window_seconds: float = Field(
+        600.0,
+        ge=0,
+        le=_DAY,
+        description="Seconds for which a body that is sent again is recognised, acknowledged and not stored twice. 0 "
+        "recognises none.",
+    )
+    duplicate_window_requests: int = Field(
+        200_000, ge=1, description="The most bodies that are remembered for that, the latest; 100 bytes each."
+    )
     session_idle_seconds: float = Field(
         1800.0,
         gt=0,

@@ -21,11 +21,25 @@ def rename(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def write_whole(target: Path, data: bytes) -> None:
-    """Write a small file whole or not at all: temporary file, sync, rename, sync the folder."""
+def write_whole(target: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file whole or not at all: temporary file, sync, rename, sync the folder.
+
+    Where it need not be durable the syncs are left out: a crash of the process still leaves it old or new, a power cut
+    may leave anything.
+
+    Raises:
+        OSError: nothing is left of it; what was there before is.
+    """
     temporary = target.with_name(target.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    rename(temporary, target)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.rename(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(target.parent)

@@ -1,8 +1,8 @@
 """Frozen segments become rows, one insert each, in order, until ClickHouse has them.
 
 The insert carries the segment's name as its deduplication token, and every table behind the views remembers tokens.
-So after any crash or lost answer the same segment is simply inserted again. Only when ClickHouse has confirmed is the
-file deleted.
+So after any crash or lost answer the same segment is simply inserted again. Only when ClickHouse has confirmed does the
+journal get to delete the file. Of a damaged segment the damaged requests are set aside, the others are loaded.
 
 What ClickHouse cannot take would be refused for ever. If nothing of such a segment is stored (it is asked), its
 requests are inserted one by one, a token each, and those that fail alone are set aside in `dead-letters/` with the
@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import os
 import queue
 import random
 import re
@@ -24,6 +25,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
@@ -61,7 +63,26 @@ _PROTO = Path(__file__).with_name("otlp.proto")
 _MORE, _STOP = True, False
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds between tries
 
-ReadSegment = Callable[[Path], tuple[memoryview, list[memoryview]]]
+Keep = Callable[[int, bytes, str], None]  # sets damaged bytes aside: their offset, themselves, what is wrong with them
+
+
+class Segments(Protocol):
+    """The journal's files, which only the journal touches."""
+
+    def read(self, segment: Path) -> tuple[memoryview, list[memoryview]]:
+        """Return a segment's head and frames. Raises SegmentDamaged: they are not as they were written."""
+
+    def mend(self, segment: Path, keep: Keep) -> int:
+        """Make a damaged segment readable, its damaged frames empty; return how many those are.
+
+        `keep` gets what is damaged, and has made it durable when it returns.
+
+        Raises:
+            SegmentDamaged: nothing of it reads.
+        """
+
+    def retire(self, segment: Path) -> None:
+        """Let a segment go that is stored or set aside: its file is deleted, if it is still there."""
 
 
 def insert_settings(token: str, *, embedded: bool) -> dict[str, str]:
@@ -102,10 +123,10 @@ class Waiting:
 class Loader:
     """Loads segments on its own thread, with its own connection."""
 
-    def __init__(self, database: ClickHouse, read: ReadSegment, dead_letters: Path, counters: Counters) -> None:
-        """Take `read` from the journal: it returns a segment's head and frames, or raises SegmentDamaged."""
+    def __init__(self, database: ClickHouse, segments: Segments, dead_letters: Path, counters: Counters) -> None:
+        """Load what the journal froze; keep in `dead_letters` what ClickHouse cannot take."""
         self._database = database
-        self._read = read
+        self._segments = segments
         self._dead_letters = dead_letters
         self._counters = counters
         self._wake: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -163,29 +184,52 @@ class Loader:
     def _load(self, waiting: Waiting) -> None:
         segment, whole, began = waiting.segment, Content(waiting.requests, waiting.items), time.monotonic()
         try:
-            head, frames = self._read(segment)
+            head, frames, dead = self._read_sound(segment, whole)
         except SegmentDamaged as damage:
             self._set_aside(segment, str(damage), whole)
+            self._segments.retire(segment)
             return
-        dead, singly = Content(0, 0), segment.with_suffix(SINGLY)
+        singly = segment.with_suffix(SINGLY)
         if not singly.exists():
             try:
                 self._insert(segment, segment.stem)
             except ClickHouseError as error:
                 if _PARSER not in str(error) and self._rows_stored(segment):
                     self._set_aside(segment, f"some of its rows are stored, a later table refused: {error}", whole)
+                    self._segments.retire(segment)
                     return
                 log.warning("segment %s is refused (%s); loading its requests one by one", segment.name, error)
                 singly.touch()  # a crash from here on goes on here, and not with the question what is stored
         if singly.exists():
-            dead = self._load_singly(segment, head, frames)
-        segment.unlink()
+            alone = self._load_singly(segment, head, frames)
+            dead = Content(dead.requests + alone.requests, dead.items + alone.items)
+        self._segments.retire(segment)
         singly.unlink(missing_ok=True)
         signal = _signal(segment)
         stored = Content(whole.requests - dead.requests, whole.items - dead.items)
         self._counters.fate("stored", stored.items, requests=stored.requests, signal=signal)
         self._counters.add("segments_loaded", signal=signal)
         self._counters.observe("load_duration_seconds", time.monotonic() - began, signal=signal)
+
+    def _read_sound(self, segment: Path, whole: Content) -> tuple[memoryview, list[memoryview], Content]:
+        """Return head and frames of a segment, and what was in those that are empty since they were damaged."""
+        try:
+            return *self._segments.read(segment), Content(0, 0)
+        except SegmentDamaged:
+            lost = self._segments.mend(segment, functools.partial(self._keep_damaged, segment))
+            head, frames = self._segments.read(segment)
+            dead = Content(lost, whole.items - content(frames).items)
+            self._counters.fate("dead", dead.items, requests=lost, signal=_signal(segment))
+            return head, frames, dead
+
+    def _keep_damaged(self, segment: Path, offset: int, data: bytes, reason: str) -> None:
+        dead = self._dead_letters / f"{segment.stem}.damaged-{offset:012d}"
+        for path, kept in ((dead, data), (dead.with_name(dead.name + ".json"), _as_reason(reason))):
+            with path.open("wb") as file:
+                file.write(kept)
+                file.flush()
+                os.fsync(file.fileno())
+        log.error("set aside %s: %s", dead.name, reason)
 
     def _rows_stored(self, segment: Path) -> int:
         table = TABLES[_signal(segment)]
@@ -209,7 +253,7 @@ class Loader:
 
     def _set_aside(self, refused: Path, reason: str, held: Content) -> None:
         dead = refused.rename(self._dead_letters / refused.name)
-        dead.with_name(dead.name + ".json").write_text(json.dumps({"reason": reason}, indent=1))
+        dead.with_name(dead.name + ".json").write_bytes(_as_reason(reason))
         self._counters.fate("dead", held.items, requests=held.requests, signal=_signal(refused))
         log.error("set aside %s: %s", dead.name, reason)
 
@@ -244,7 +288,11 @@ class Loader:
 
 
 def _signal(path: Path) -> str:
-    return path.stem.rpartition("-")[2]
+    return path.name.split("-")[2].partition(".")[0]  # behind it stands `urgent`, where it is that
+
+
+def _as_reason(reason: str) -> bytes:
+    return json.dumps({"reason": reason}, indent=1).encode()
 
 
 class _AbandonedError(Exception):

@@ -7,48 +7,67 @@ import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
+from collector.receive import duplicates
+from collector.receive.duplicates import Duplicates
 from collector.receive.fate import Fate
 from collector.receive.validate import VALIDATORS
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
 
+# The span attribute interaction.critical = true in canonical protobuf: KeyValue{key, value{bool_value: true}}.
+CRITICAL = b"\x0a\x14interaction.critical\x12\x02\x10\x01"
 _UNFOLDED = 4  # times the size limit; a resource stands beside each of its spans in the tables, and in memory before
 
 
 class Intake:
     """Takes bodies from both protocols; `append` makes a request durable or raises."""
 
-    def __init__(self, append: Callable[[Request], Awaitable[None]], limit: int, counters: Counters) -> None:
-        """Bound bodies to `limit` bytes."""
+    def __init__(
+        self,
+        append: Callable[[Request], Awaitable[None]],
+        limit: int,
+        counters: Counters,
+        known: Duplicates = duplicates.OFF,
+    ) -> None:
+        """Bound bodies to `limit` bytes; those in `known` are acknowledged and not stored again."""
         self.limit = limit
+        self._known = known
         self._append = append
         self._counters = counters
 
     async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
         """Return once the request may be acknowledged.
 
-        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. Whoever stops
-        waiting changes nothing: what the journal has begun to write it keeps.
+        An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. A body that was
+        accepted before, or is in flight, shares the fate of the first. Whoever stops waiting changes nothing: what the
+        journal has begun to write it keeps.
 
         Raises:
             Refused: nothing of it is stored; see its subclasses.
         """
         fate = Fate(self._counters, signal)
+        key = self._known.hash(signal, sender.tenant, body)
+        if earlier := self._known.find(key):
+            fate.duplicate()
+            return await earlier
         try:
-            outcome = self._begin(signal, body, sender, fate)
+            receipt, outcome = self._begin(signal, body, sender, key, fate)
         except Exception as error:
             fate.refused(error)
             raise
         if outcome:
             await asyncio.shield(outcome)
-        return Receipt()
+        return receipt
 
-    def _begin(self, signal: Signal, body: bytes, sender: Sender, fate: Fate) -> asyncio.Future[None] | None:
-        """Validate a body and hand it to the journal; return when it may be acknowledged, None for at once."""
+    def _begin(
+        self, signal: Signal, body: bytes, sender: Sender, key: bytes, fate: Fate
+    ) -> tuple[Receipt, asyncio.Future[None] | None]:
+        """Validate a body and hand it to the journal; return the answer, and when it may be given, None for at once."""
         if len(body) > self.limit:
             raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
         accepted = VALIDATORS[signal](body)
-        fate.read(len(body), accepted.items)
+        receipt = Receipt()
+        fate.read(len(body), accepted.items, receipt.rejected)
         if accepted.weight > _UNFOLDED * self.limit:
             raise TooLarge(
                 f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
@@ -56,7 +75,7 @@ class Intake:
             )
         if not accepted.items:
             fate.empty()
-            return None
+            return receipt, None
         outcome = asyncio.ensure_future(
             self._append(
                 Request(
@@ -67,11 +86,14 @@ class Intake:
                     received_unix_nano=time.time_ns(),
                     peer=sender.peer,
                     weight=accepted.weight,
+                    urgent=CRITICAL in accepted.body,
+                    identity=duplicates.identity(key, receipt),
                 )
             )
         )
+        self._known.expect(key, outcome, receipt)
         fate.follow(outcome)
-        return outcome
+        return receipt, outcome
 
     def refuse_unread(self, refusal: Refused, signal: Signal | None = None) -> None:
         """Count a request that was refused before there was a body to accept, or before its signal was known."""

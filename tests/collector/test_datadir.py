@@ -33,6 +33,24 @@ def test_made_and_freed(tmp_path: Path) -> None:
     DataDir(path, 5).close()
 
 
+def test_a_secret_of_its_own(tmp_path: Path) -> None:
+    """Each directory has a secret that stays the same; only its owner can read it; one cut short is made anew."""
+    secrets = []
+    for name in ("a", "b"):
+        for _ in range(2):
+            opened = DataDir(tmp_path / name, 5)
+            secrets.append(opened.secret())
+            opened.close()
+    assert secrets[0] == secrets[1] != secrets[2] == secrets[3]
+    assert {len(secret) for secret in secrets} == {32}
+    file = tmp_path / "a" / "secret"
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(secrets[0][:7])
+    again = DataDir(tmp_path / "a", 5)
+    assert len(again.secret()) == 32
+    again.close()
+
+
 def test_one_at_a_time(tmp_path: Path) -> None:
     """A directory in use is refused by its path, and stays with whoever has it."""
     first = DataDir(tmp_path, 5)

@@ -21,6 +21,11 @@ BAD = {
     "batch_seconds": ["0", "-1", "soon", "nan", "inf", "1e300"],
     "batch_bytes": ["0", "32M"],
     "max_request_bytes": ["0", "-1", "64MiB"],
+    "journal_max_bytes": ["0", "-1", "8GiB"],
+    "disk_reserve_bytes": ["-1", "half"],
+    "durability": ["disk", "", "FSYNC"],
+    "duplicate_window_seconds": ["-1", "nan", "inf", "1e300"],
+    "duplicate_window_requests": ["0", "-1", "all"],
     "session_idle_seconds": ["0", "-1", "nan", "inf", "1e300"],
     "drain_seconds": ["-1", "never", "nan", "inf", "1e300"],
     "log_level": ["loud", "INFO!", ""],
@@ -62,6 +67,11 @@ GOOD = {
     "batch_seconds": ("0.5", "2", 0.5, 2.0),
     "batch_bytes": ("1", "2", 1, 2),
     "max_request_bytes": ("1", "2", 1, 2),
+    "journal_max_bytes": ("1", "2", 1, 2),
+    "disk_reserve_bytes": ("0", "2", 0, 2),
+    "durability": ("os", "fsync", "os", "fsync"),
+    "duplicate_window_seconds": ("0", "2", 0.0, 2.0),
+    "duplicate_window_requests": ("1", "2", 1, 2),
     "session_idle_seconds": ("0.5", "2", 0.5, 2.0),
     "drain_seconds": ("0", "2", 0.0, 2.0),
     "log_level": ("debug", "error", "debug", "error"),
@@ -87,7 +97,7 @@ def test_flag_over_environment_over_default(monkeypatch: pytest.MonkeyPatch, nam
         assert (from_flag.get_secret_value(), from_environment.get_secret_value()) == (flag, variable)
         return
     assert (from_flag, from_environment) == (as_flag, as_variable)
-    assert default not in (from_environment, from_flag)
+    assert default not in (from_environment, from_flag) or name == "durability"  # which has two values only
 
 
 def test_defaults() -> None:

@@ -1,144 +1,58 @@
-"""A segment on a real disk: frozen, torn, damaged, cut short, full."""
+"""A segment on a real disk: written, frozen, full, broken."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from segments import descriptors, encoded, fill, frozen, request
 
 from collector.errors import SegmentDamaged
-from collector.journal import files, frame, segment
+from collector.journal import files, frame, repair, segment
 from collector.request import Request, Signal
 
 
-def request(number: int, size: int = 20) -> Request:
-    """Make a request that can be told from others."""
-    return Request(Signal.TRACES, bytes([number]) * size, 2, f"tenant {number}", number, "peer")
-
-
-def encoded(*numbers: int) -> list[bytes]:
-    """Return the frames of these requests."""
-    return [b"".join(frame.encode(request(number))) for number in numbers]
-
-
-def left_open(folder: Path, *numbers: int) -> Path:
-    """Write a segment as a process leaves it that is killed."""
-    opened = segment.Segment(folder, Signal.TRACES)
-    opened.append([request(number) for number in numbers])
-    os.close(opened._descriptor)
-    return opened.path
+def read(path: Path) -> list[bytes]:
+    """Return a frozen segment's frames."""
+    return list(map(bytes, segment.read(path)[1]))
 
 
 def test_freeze(tmp_path: Path) -> None:
     """A frozen segment holds its own name, which says its signal, and every request, in order; nothing is left open."""
+    before = descriptors()
     opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1), request(2)])
     opened.append([request(3)])
     assert (opened.frames, opened.items, opened.size) == (3, 6, opened.path.stat().st_size)
     path = opened.freeze()
-    assert path == tmp_path / f"{opened.name}.ready"
+    assert descriptors() == before
+    assert path == opened.path == tmp_path / f"{opened.name}.ready"
     assert path.stem.endswith("-traces")
     assert list(tmp_path.iterdir()) == [path]
     head, frames = segment.read(path)
-    assert bytes(head) == frame.encode_head(opened.name)
-    assert list(map(bytes, frames)) == encoded(1, 2, 3)
-    assert segment.count(path) == (3, 6)
+    assert bytes(head) == frame.encode_head(opened.name, frame.salt_of(opened.name))
+    assert list(map(bytes, frames)) == encoded(opened.name, request(1), request(2), request(3))
     with pytest.raises(OSError, match="Bad file descriptor"):
         opened.append([request(4)])
 
 
+def test_what_is_urgent_says_so(tmp_path: Path) -> None:
+    """A segment of urgent requests is known by its name."""
+    opened = segment.Segment(tmp_path, Signal.LOGS, urgent=True)
+    opened.append([request(1)])
+    assert opened.freeze().stem.endswith("-logs-urgent")
+
+
 def test_discard(tmp_path: Path) -> None:
     """A segment without a frame can be removed without a trace."""
+    before = descriptors()
     segment.Segment(tmp_path, Signal.TRACES).discard()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_names_sort_by_age(tmp_path: Path) -> None:
-    """Names sort as the segments were opened, also with many in one moment, and say their age."""
-    opened = [segment.Segment(tmp_path, Signal.TRACES) for _ in range(50)]
-    for each in opened:
-        each.append([request(1)])
-    paths = [each.freeze() for each in reversed(opened)]
-    assert segment.oldest_first(tmp_path) == paths[::-1]
-    assert 0 <= segment.age_seconds(paths[0]) < 60
-    old = tmp_path / f"{time.time_ns() - 90 * 10**9:020d}-00000000.ready"
-    assert segment.age_seconds(old) == pytest.approx(90, abs=30)
-
-
-@pytest.mark.parametrize("kept", range(4))
-def test_torn_tail_at_every_byte(tmp_path: Path, kept: int) -> None:
-    """Cut at any byte, exactly the whole frames before the cut are recovered and the tail is kept as `.torn`."""
-    path = left_open(tmp_path, *range(3))
-    whole, name = path.read_bytes(), path.stem
-    ends = [len(frame.encode_head(name))]
-    for each in encoded(*range(3)):
-        ends.append(ends[-1] + len(each))
-    for length in range(ends[kept], (ends[kept + 1] if kept < 3 else ends[kept] + 1)):
-        path.write_bytes(whole[:length])
-        frozen, torn = segment.recover(path), path.with_suffix(".torn")
-        assert not path.exists()
-        assert torn.exists() == (length > ends[kept])
-        if torn.exists():
-            assert torn.read_bytes() == whole[ends[kept] : length]
-            torn.unlink()
-        if kept == 0:
-            assert frozen is None
-            continue
-        assert frozen is not None
-        assert list(map(bytes, segment.read(frozen)[1])) == encoded(*range(kept))
-        frozen.unlink()
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("zeros", [1, 511, 4096, 70_000])
-def test_zero_filled_tail(tmp_path: Path, zeros: int) -> None:
-    """Blocks the disk had reserved but never wrote read as zeros; they are cut off like any torn tail."""
-    path = left_open(tmp_path, 1, 2)
-    with path.open("ab") as file:
-        file.write(bytes(zeros))
-    frozen = segment.recover(path)
-    assert frozen is not None
-    assert list(map(bytes, segment.read(frozen)[1])) == encoded(1, 2)
-    assert frozen.with_suffix(".torn").read_bytes() == bytes(zeros)
-
-
-@pytest.mark.parametrize("content", [b"", b"\0" * 4096, b"\x0a", b"\x0a\x1d0179"])
-def test_a_segment_that_never_got_its_head_is_removed(tmp_path: Path, content: bytes) -> None:
-    """A crash before the first sync leaves nothing that was acknowledged, and nothing to keep."""
-    path = tmp_path / "01795254808000000000-00c0ffee-traces.open"
-    path.write_bytes(content)
-    assert segment.recover(path) is None
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_recovering_twice_is_recovering_once(tmp_path: Path) -> None:
-    """A crash in the middle of recovering leaves a file that recovers to the same."""
-    path = left_open(tmp_path, 1, 2)
-    whole = path.read_bytes()
-    path.write_bytes(whole + b"\x7atorn")
-    path.with_suffix(".torn").write_bytes(b"\x7ato")  # the earlier try got this far
-    frozen = segment.recover(path)
-    assert frozen is not None
-    assert frozen.read_bytes() == whole
-    assert frozen.with_suffix(".torn").read_bytes() == b"\x7atorn"
-
-
-@pytest.mark.parametrize("at", [0, 2, 40])
-def test_damage_in_an_open_segment_never_loses_the_frames_behind_its_head(tmp_path: Path, at: int) -> None:
-    """A flipped bit in the head or in a frame of an open segment: what was acknowledged is kept somewhere."""
-    path = left_open(tmp_path, 1, 2)
-    damaged = bytearray(path.read_bytes())
-    damaged[at] ^= 0x80
-    path.write_bytes(damaged)
-    segment.recover(path)
-    kept = b"".join(each.read_bytes() for each in tmp_path.iterdir())
-    assert encoded(2)[0] in kept
+    assert descriptors() == before
 
 
 def flip(data: bytearray) -> bytearray:
@@ -159,23 +73,26 @@ DAMAGE: dict[str, Callable[[bytearray], bytearray]] = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_to_a_frozen_segment_is_an_error(tmp_path: Path, damage: str) -> None:
-    """A frozen segment that does not read back as it was written is refused whole: it is loaded never or rightly."""
-    opened = segment.Segment(tmp_path, Signal.TRACES)
-    opened.append([request(1), request(2), request(3)])
-    path = opened.freeze()
+    """A frozen segment that does not read back as it was written is noticed: it is never loaded as it is."""
+    path = frozen(tmp_path, request(1), request(2), request(3))
     path.write_bytes(DAMAGE[damage](bytearray(path.read_bytes())))
     with pytest.raises(SegmentDamaged):
         segment.read(path)
-    assert 0 <= segment.count(path).requests <= 3
 
 
 def test_a_renamed_segment_is_an_error(tmp_path: Path) -> None:
     """The name is the deduplication token: a copy under another name would be stored twice."""
-    opened = segment.Segment(tmp_path, Signal.TRACES)
-    opened.append([request(1)])
-    copy = opened.freeze().rename(tmp_path / "01795254808000000000-00000000-traces.ready")
+    copy = frozen(tmp_path, request(1)).rename(tmp_path / "01795254808000000000-00000000-traces.ready")
     with pytest.raises(SegmentDamaged, match="calls itself"):
         segment.read(copy)
+
+
+def test_what_cannot_be_read_is_damaged(tmp_path: Path) -> None:
+    """A segment that is gone, or a folder, is no reason to try for ever."""
+    (tmp_path / "folder.ready").mkdir()
+    for name in ("gone.ready", "folder.ready"):
+        with pytest.raises(SegmentDamaged, match="cannot be read"):
+            segment.read(tmp_path / name)
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
@@ -184,42 +101,29 @@ def test_short_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
     real_write, real_writev = os.write, os.writev
     monkeypatch.setattr(os, "writev", lambda fd, pieces: real_writev(fd, [b"".join(pieces)[:step]]))
     monkeypatch.setattr(os, "write", lambda fd, data: real_write(fd, data[:step]))
-    opened = segment.Segment(tmp_path, Signal.TRACES)
-    opened.append([request(1), request(2)])
-    assert opened.size == opened.path.stat().st_size
-    assert list(map(bytes, segment.read(opened.freeze())[1])) == encoded(1, 2)
+    path = frozen(tmp_path, request(1), request(2))
+    assert read(path) == encoded(path.stem, request(1), request(2))
 
 
 def test_more_pieces_than_one_write_takes(tmp_path: Path) -> None:
     """A commit of thousands of requests passes the system's limit of buffers in one write."""
-    opened = segment.Segment(tmp_path, Signal.TRACES)
-    opened.append([request(number % 256) for number in range(3000)])
-    assert list(map(bytes, segment.read(opened.freeze())[1])) == encoded(*(number % 256 for number in range(3000)))
-
-
-def fill(disk: Path) -> None:
-    """Leave no space on a disk."""
-    with (disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
-        while True:
-            ballast.write(bytes(4096))
-
-
-def descriptors() -> int:
-    """Count the open files of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+    many = [request(number) for number in range(3000)]
+    path = frozen(tmp_path, *many)
+    assert read(path) == encoded(path.stem, *many)
 
 
 def test_disk_full(small_disk: Path) -> None:
-    """A full disk refuses the append whole, the file ends behind the last good frame, and later appends work."""
+    """A full disk refuses the append whole; what was acknowledged before is kept, and nothing of what was refused."""
     opened = segment.Segment(small_disk, Signal.TRACES)
     opened.append([request(1)])
     before = opened.size
     with pytest.raises(OSError) as full:  # noqa: PT011 - the number is compared
         opened.append([request(2), request(3, size=100_000), request(4)])
     assert full.value.errno == errno.ENOSPC
-    assert (opened.size, opened.path.stat().st_size, opened.frames, opened.items) == (before, before, 1, 2)
-    opened.append([request(5)])
-    assert list(map(bytes, segment.read(opened.freeze())[1])) == encoded(1, 5)
+    assert (opened.size, opened.frames, opened.items, opened.sound) == (before, 1, 2, False)
+    path = opened.freeze()
+    assert path.stat().st_size == before
+    assert read(path) == encoded(path.stem, request(1))
 
 
 def test_disk_full_when_a_segment_is_opened(small_disk: Path) -> None:
@@ -233,24 +137,48 @@ def test_disk_full_when_a_segment_is_opened(small_disk: Path) -> None:
     assert [each.name for each in small_disk.iterdir()] == ["ballast"]
 
 
-def test_an_error_of_the_sync_takes_the_frames_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk does not confirm, the frames are taken back: a refused request must not be stored later."""
+def fail(*_: Any) -> None:
+    """Fail as a broken disk does."""
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_after_a_failed_sync_nothing_more_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next sync would succeed although the system has dropped what it could not write: the segment ends here."""
     opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1)])
-
-    def fail(_descriptor: int) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
     with monkeypatch.context() as broken:
         broken.setattr(os, "fdatasync", fail)
         with pytest.raises(OSError, match="Input/output"):
             opened.append([request(2)])
-    opened.append([request(3)])
-    assert list(map(bytes, segment.read(opened.freeze())[1])) == encoded(1, 3)
+    with pytest.raises(OSError, match="takes no more"):
+        opened.append([request(3)])
+    path = opened.freeze()
+    assert read(path) == encoded(path.stem, request(1))
+    assert list(opened.ledger.identities()) == []
+    assert opened.ledger.requests == 1
 
 
-def test_nothing_is_acknowledged_behind_garbage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When not even the cut works, no later append may report success: its frame would not be found again."""
+@pytest.mark.parametrize("broken_call", ["ftruncate", "fsync", "rename"])
+def test_a_freeze_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_call: str) -> None:
+    """Wherever the disk refuses, freezing again ends as if nothing had been: what was refused does not come back."""
+    opened = segment.Segment(tmp_path, Signal.TRACES)
+    opened.append([request(1)])
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            opened.append([request(2)])
+    for _ in range(2):
+        with monkeypatch.context() as broken:
+            broken.setattr(os, broken_call, fail)
+            with pytest.raises(OSError, match="Input/output"):
+                opened.freeze()
+    path = opened.freeze()
+    assert list(tmp_path.iterdir()) == [path]
+    assert read(path) == encoded(path.stem, request(1))
+
+
+def test_what_a_broken_write_left_is_not_read_as_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a frame behind the acknowledged ones, and the process ends: the next start finds those and no more."""
     opened = segment.Segment(tmp_path, Signal.TRACES)
     opened.append([request(1)])
     real = os.writev
@@ -259,31 +187,61 @@ def test_nothing_is_acknowledged_behind_garbage(tmp_path: Path, monkeypatch: pyt
         real(descriptor, [b"".join(pieces)[:10]])
         raise OSError(errno.EIO, "Input/output error")
 
-    def fail(*_: Any) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
     with monkeypatch.context() as broken:
         broken.setattr(os, "writev", half)
-        broken.setattr(os, "ftruncate", fail)
         with pytest.raises(OSError, match="Input/output"):
             opened.append([request(2)])
-    try:
-        opened.append([request(3)])
-    except (OSError, ValueError):
-        acknowledged = encoded(1)
-    else:
-        acknowledged = encoded(1, 3)
-    with contextlib.suppress(OSError):
-        os.close(opened._descriptor)
-    frozen = segment.recover(opened.path)
-    assert frozen is not None
-    assert list(map(bytes, segment.read(frozen)[1])) == acknowledged
+    os.close(opened._descriptor)
+    recovered = repair.recover(opened.path)
+    assert recovered
+    assert read(recovered[0]) == encoded(opened.name, request(1))
+
+
+def test_level_os_never_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the operating system's word is enough, no file and no folder is ever synced."""
+    monkeypatch.setattr(os, "fdatasync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
+    opened = segment.Segment(tmp_path, Signal.TRACES, durable=False)
+    opened.append([request(1)])
+    assert read(opened.freeze()) == encoded(opened.name, request(1))
+
+
+def test_the_ledger_says_what_is_in_it(tmp_path: Path) -> None:
+    """Requests, items and identities are those of the frames."""
+    opened = segment.Segment(tmp_path, Signal.TRACES)
+    sent = [request(1, identity=b"a" * 16), request(2, items=7), request(3, identity=b"b" * 20)]
+    opened.append(sent[:2])
+    opened.append(sent[2:])
+    assert opened.ledger.content() == (3, 11)
+    assert list(opened.ledger.identities()) == [(1, b"a" * 16), (3, b"b" * 20)]
+    _, frames = segment.read(opened.freeze())
+    assert [frame.read_envelope(each) for each in frames] == [
+        (each.received_unix_nano, each.items, each.identity) for each in sent
+    ]
+
+
+def test_what_is_heavy(tmp_path: Path) -> None:
+    """What requests weigh unfolded is summed."""
+    opened = segment.Segment(tmp_path, Signal.TRACES)
+    opened.append([Request(Signal.TRACES, b"a", 1, "t", 1, "", weight=7)] * 3)
+    assert opened.weight == 21
 
 
 def test_write_whole(tmp_path: Path) -> None:
     """A small file is replaced whole, and its temporary file is gone."""
     target = tmp_path / "note"
     files.write_whole(target, b"old")
-    files.write_whole(target, b"new")
+    files.write_whole(target, b"new", durable=False)
     assert target.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_write_whole_on_a_full_disk(small_disk: Path) -> None:
+    """What finds no place leaves what was there, and nothing of its own."""
+    target = small_disk / "note"
+    files.write_whole(target, b"old")
+    fill(small_disk)
+    with pytest.raises(OSError, match="No space"):
+        files.write_whole(target, bytes(10_000))
+    assert target.read_bytes() == b"old"
+    assert sorted(each.name for each in small_disk.iterdir()) == ["ballast", "note"]

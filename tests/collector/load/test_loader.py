@@ -16,7 +16,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 from otlp_builders import log_record, logs, span, traces
 
 from collector.errors import SegmentDamaged
-from collector.journal import segment
+from collector.journal import frame, repair, segment
+from collector.journal.store import Keeping, Store
 from collector.load.loader import Loader
 from collector.request import Request, Signal
 from collector.telemetry import Counters
@@ -61,11 +62,12 @@ class Loading:
         self.journal, self.dead_letters = folder / "journal", folder / "dead-letters"
         self.journal.mkdir(exist_ok=True)
         self.counters = Counters()
-        self.loader = Loader(database, segment.read, self.dead_letters, self.counters)
+        self.store = Store(self.journal, Keeping())
+        self.loader = Loader(database, self.store, self.dead_letters, self.counters)
 
     def take(self, path: Path) -> None:
         """Hand over a frozen segment."""
-        self.loader.enqueue(path, segment.count(path))
+        self.loader.enqueue(path, repair.survey(path).content())
 
     def wait(self, seconds: float = SECONDS) -> None:
         """Wait until everything handed over is done with."""
@@ -329,14 +331,80 @@ def test_trouble_while_requests_are_loaded_singly(engine: Any, tmp_path: Path, r
     assert {each.name.removesuffix(".json") for each in running.dead_letters.iterdir()} == set(running.dead())
 
 
-def test_a_damaged_segment_is_set_aside(engine: Any, loading: Loading, request_of: Make) -> None:
-    """A segment that does not read back is set aside whole, with the reason, and the next one is loaded."""
-    damaged = engine.freeze(loading.journal, request_of(traces(span()).SerializeToString()))
+@pytest.mark.parametrize("number", range(3))
+def test_a_damaged_request_is_set_aside(engine: Any, loading: Loading, request_of: Make, number: int) -> None:
+    """A bit flipped in a frozen segment costs the request it is in: it is kept with its reason, the rest is stored."""
+    damaged = engine.freeze(loading.journal, *(request_of(session_spans(f"s{n}", 1)) for n in range(3)))
     content = bytearray(damaged.read_bytes())
-    content[-1] ^= 1
+    frames = [bytes(each) for each in segment.read(damaged)[1]]
+    offset = content.index(frames[number])
+    content[offset + len(frames[number]) // 2] ^= 1
     damaged.write_bytes(content)
     with pytest.raises(SegmentDamaged):
         segment.read(damaged)
+    behind = engine.freeze(loading.journal, request_of(traces(span()).SerializeToString()))
+    loading.take(damaged)
+    loading.take(behind)
+    loading.wait()
+    assert stored(engine, damaged.stem) == 2
+    assert stored(engine, behind.stem) == 1
+    assert not damaged.exists()
+    (name, reason), *more = loading.dead().items()
+    assert not more
+    assert f"damaged from byte {offset} to {offset + len(frames[number])}" in reason
+    assert (loading.dead_letters / name).read_bytes() == content[offset : offset + len(frames[number])]
+    assert loading.counters.snapshot() == {"requests_dead": 1, "requests_stored": 3, "segments_loaded": 2}
+
+
+@pytest.mark.parametrize("inserted", [False, True])
+@pytest.mark.parametrize("crash", ["before mending", "after mending"])
+def test_a_damaged_segment_is_stored_once(
+    engine: Any, loading: Loading, request_of: Make, inserted: bool, crash: str
+) -> None:
+    """Whether the segment was inserted before it was damaged, and wherever a crash falls: every row is there once."""
+    path = engine.freeze(loading.journal, *(request_of(session_spans(f"once{n}", 1)) for n in range(3)))
+    if inserted:
+        engine.insert(path)
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    if crash == "after mending":
+        loading.store.mend(path, lambda *_: None)
+    mended = path.read_bytes()
+    for _ in range(2):
+        path.write_bytes(mended)
+        loading.take(path)
+        loading.wait()
+    assert stored(engine, path.stem) == (3 if inserted else 2)
+    assert len(loading.dead()) == (crash == "before mending")
+
+
+def test_numbers_are_kept_when_requests_are_loaded_singly(engine: Any, loading: Loading, request_of: Make) -> None:
+    """A segment that was being taken apart when its first request is damaged: those behind are not taken for others."""
+    good, bad = [request_of(traces(span()).SerializeToString()) for _ in range(3)], request_of(b"\x0a\x7fabc")
+    path = engine.freeze(loading.journal, good[0], bad, good[1], good[2])
+    content = path.read_bytes()
+    loading.take(path)
+    loading.wait()
+    assert stored(engine, path.stem) == 3
+    damaged = bytearray(content)
+    damaged[len(segment_head(path)) + 20] ^= 1
+    path.write_bytes(damaged)  # a crash before it was deleted, and then this
+    loading.take(path)
+    loading.wait()
+    assert stored(engine, path.stem) == 3
+
+
+def segment_head(path: Path) -> bytes:
+    """Return the head of a segment that need not exist."""
+    return frame.encode_head(path.stem, frame.salt_of(path.stem))
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"garbage" * 100])
+def test_a_segment_of_which_nothing_reads(engine: Any, loading: Loading, request_of: Make, content: bytes) -> None:
+    """A frozen file that holds nothing sound is set aside whole, and the next one is loaded."""
+    damaged = engine.freeze(loading.journal, request_of(traces(span()).SerializeToString()))
+    damaged.write_bytes(content)
     behind = engine.freeze(loading.journal, request_of(traces(span()).SerializeToString()))
     loading.take(damaged)
     loading.take(behind)
@@ -345,19 +413,17 @@ def test_a_damaged_segment_is_set_aside(engine: Any, loading: Loading, request_o
     assert stored(engine, behind.stem) == 1
     assert not damaged.exists()
     assert (loading.dead_letters / damaged.name).read_bytes() == content
-    assert "damaged at byte" in loading.dead()[damaged.name]
+    assert "not one of its frames reads" in loading.dead()[damaged.name]
 
 
-def test_the_intact_requests_of_a_damaged_segment_are_not_lost(engine: Any, loading: Loading, request_of: Make) -> None:
-    """Damage in one frame must not take the acknowledged frames before it out of reach: stored, or kept as they are."""
-    path = engine.freeze(loading.journal, *(request_of(session_spans(f"s{number}", 1)) for number in range(3)))
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+def test_an_urgent_segment_is_loaded_as_any_other(engine: Any, loading: Loading, request_of: Make) -> None:
+    """The mark in its name is none of the signal's."""
+    opened = segment.Segment(loading.journal, Signal.LOGS, urgent=True)
+    opened.append([request_of(logs(log_record()).SerializeToString(), Signal.LOGS)])
+    path = opened.freeze()
     loading.take(path)
     loading.wait()
-    kept = b"".join(each.read_bytes() for each in loading.dead_letters.iterdir())
-    assert stored(engine, path.stem) == 2 or (b"s0" in kept and b"s1" in kept)
+    assert stored(engine, path.stem, "otel_logs") == 1
 
 
 def test_stop_with_an_unreachable_database(engine: Any, tmp_path: Path, request_of: Make) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from otlp_builders import span, traces
+from otlp_builders import log_record, logs, span, traces
 
 from collector.errors import Malformed, Retryable, TooLarge
+from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
-from collector.request import Request, Sender, Signal
+from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
 
 BODY = traces(span(), span()).SerializeToString()
@@ -78,3 +81,130 @@ async def test_limit(slack: int, accepted: bool) -> None:
         with pytest.raises(TooLarge, match=r"larger than"):
             await intake.accept(Signal.TRACES, BODY, Sender())
     assert len(shelf.kept) == accepted
+
+
+class Waiting:
+    """A journal that answers when it is told to."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self.kept: list[Request] = []
+        self.outcomes: list[asyncio.Future[None]] = []
+
+    def append(self, request: Request) -> asyncio.Future[None]:
+        """Take a request."""
+        self.kept.append(request)
+        self.outcomes.append(asyncio.get_running_loop().create_future())
+        return self.outcomes[-1]
+
+
+def balance(counters: Counters) -> dict[str, int]:
+    """Return the fates; each request has exactly one."""
+    count = counters.snapshot()
+    fates = {name: count.get(f"requests_{name}", 0) for name in ("refused", "duplicate", "journaled", "empty")}
+    assert sum(fates.values()) == count["requests_received"]
+    return {name: number for name, number in fates.items() if number}
+
+
+async def test_sent_again() -> None:
+    """An equal body is acknowledged and not stored again; another tenant's and another signal's is."""
+    shelf, counters = Shelf(), Counters()
+    intake = Intake(shelf.append, 10**6, counters, Duplicates(b"secret", 600, 100))
+    for _ in range(3):
+        assert await intake.accept(Signal.TRACES, BODY, Sender(peer="10.0.0.1")) == Receipt()
+    assert len(shelf.kept) == 1
+    assert len(shelf.kept[0].identity) == 16
+    await intake.accept(Signal.TRACES, BODY, Sender(tenant="other"))
+    assert len(shelf.kept) == 2
+    assert balance(counters) == {"journaled": 2, "duplicate": 2}
+    assert counters.snapshot()["items_received"] == 4
+
+
+async def test_equal_bodies_at_the_same_time() -> None:
+    """The second waits for the first and shares its fate, good or bad; a refused one is tried again."""
+    journal, counters = Waiting(), Counters()
+    intake = Intake(journal.append, 10**6, counters, Duplicates(b"secret", 600, 100))
+    both = [asyncio.ensure_future(intake.accept(Signal.TRACES, BODY, Sender())) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    assert len(journal.kept) == 1
+    assert not any(each.done() for each in both)
+    journal.outcomes[0].set_exception(Retryable("full"))
+    assert [type(each) for each in await asyncio.gather(*both, return_exceptions=True)] == [Retryable, Retryable]
+    again = [asyncio.ensure_future(intake.accept(Signal.TRACES, BODY, Sender())) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    assert len(journal.kept) == 2
+    journal.outcomes[1].set_result(None)
+    assert await asyncio.gather(*again) == [Receipt(), Receipt()]
+    assert balance(counters) == {"refused": 1, "duplicate": 2, "journaled": 1}
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_whoever_goes_away_is_counted_and_recognised(stored: bool) -> None:
+    """A sender that hangs up before the answer and sends again: what became of the first counts, not who waits."""
+    journal, counters = Waiting(), Counters()
+    intake = Intake(journal.append, 10**6, counters, Duplicates(b"secret", 600, 100))
+    first = asyncio.ensure_future(intake.accept(Signal.TRACES, BODY, Sender()))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.sleep(0.01)
+    assert first.cancelled()
+    assert not journal.outcomes[0].cancelled()
+    if stored:
+        journal.outcomes[0].set_result(None)
+    else:
+        journal.outcomes[0].set_exception(Retryable("full"))
+    await asyncio.sleep(0.01)
+    second = asyncio.ensure_future(intake.accept(Signal.TRACES, BODY, Sender()))
+    await asyncio.sleep(0.01)
+    assert second.done() == stored
+    assert len(journal.kept) == (1 if stored else 2)
+    if stored:
+        assert balance(counters) == {"journaled": 1, "duplicate": 1}
+    else:
+        journal.outcomes[1].set_result(None)
+        await second
+        assert balance(counters) == {"refused": 1, "journaled": 1}
+
+
+async def test_what_is_refused_or_empty_is_not_remembered() -> None:
+    """Bodies that are not stored are looked at each time."""
+    shelf, counters = Shelf(), Counters()
+    intake = Intake(shelf.append, 10**6, counters, Duplicates(b"secret", 600, 100))
+    for _ in range(2):
+        with pytest.raises(Malformed):
+            await intake.accept(Signal.TRACES, b"\xff", Sender())
+        await intake.accept(Signal.TRACES, b"", Sender())
+    assert balance(counters) == {"refused": 2, "empty": 2}
+
+
+@pytest.mark.parametrize(
+    ("values", "urgent"),
+    [
+        ({"interaction.critical": True}, True),
+        ({"a": 1, "interaction.critical": True, "z": "z"}, True),
+        ({"interaction.critical": False}, False),
+        ({"interaction.critical": "true"}, False),
+        ({"interaction.critical": 1}, False),
+        ({"interaction.critically": True}, False),
+        ({"x": "interaction.critical"}, False),
+        ({}, False),
+    ],
+)
+async def test_what_is_critical_is_urgent(values: dict[str, object], urgent: bool) -> None:
+    """A request with a critical error among its spans or log records is urgent, and no other is."""
+    shelf = Shelf()
+    intake = Intake(shelf.append, 10**6, Counters())
+    await intake.accept(Signal.TRACES, traces(span(), span("x", values), span()).SerializeToString(), Sender())
+    await intake.accept(Signal.LOGS, logs(log_record("x", values)).SerializeToString(), Sender())
+    assert [each.urgent for each in shelf.kept] == [urgent, urgent]
+
+
+async def test_a_critical_attribute_that_is_written_otherwise() -> None:
+    """Fields in another order are the same attribute: the canonical bytes are looked at, not those that came."""
+    shelf = Shelf()
+    odd = b"\x12\x02\x10\x01\x0a\x14interaction.critical"
+    body = b"\x4a" + bytes([len(odd)]) + odd
+    for number in (b"\x12", b"\x12", b"\x0a"):  # a span in a scope in a resource
+        body = number + bytes([len(body)]) + body
+    await Intake(shelf.append, 10**6, Counters()).accept(Signal.TRACES, body, Sender())
+    assert shelf.kept[0].urgent

@@ -1,0 +1,142 @@
+"""A body that is sent again because its acknowledgement got lost is recognised, and acknowledged without being stored.
+
+A body is known by its hash: xxh3 of 128 bits over the bytes as they came, before anything is validated, so that a
+duplicate costs hardly more than the hash (80 us a MB). The hash begins with a seed made of a secret of this data
+directory, the tenant and the signal: nobody can make bodies that are taken for another's, and the same body from two
+tenants is two bodies.
+
+What is remembered outlives the process: it goes with the request into the journal as the request's *identity*, and is
+handed back at the next start.
+
+    identity | hash, 16 bytes | and, where part of the request was refused: rejected u32 | message in UTF-8 |
+
+Time is the monotonic clock's. In memory, hashes lie in buckets by age, so that the oldest go without being looked for:
+one is remembered for the window and up to a sixteenth longer. 100 bytes each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import struct
+import time
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from xxhash import xxh3_128_digest
+
+from collector.request import Receipt, Signal
+
+_BUCKETS = 16
+_HASH_BYTES = 16
+_REJECTED = struct.Struct("<I")
+_LONGEST_MESSAGE = 1024  # bytes of a receipt's message that are remembered
+_WHOLE = Receipt()  # one for all that were accepted whole
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """Hashes that came after each other: when the first was accepted, until when they are remembered."""
+
+    since: float
+    until: float
+    receipts: dict[bytes, Receipt] = field(default_factory=dict)
+
+
+class Duplicates:
+    """What was accepted within a window of time. All calls come from the event loop, `restore` before it runs."""
+
+    def __init__(self, secret: bytes, window: float, most: int) -> None:
+        """Remember for `window` seconds, 0 for not at all, and `most` hashes at most: the oldest go first."""
+        self._secret = secret
+        self._window = window
+        self._most = most
+        self._buckets: deque[_Bucket] = deque()
+        self._remembered = 0
+        self._pending: dict[bytes, tuple[asyncio.Future[None], Receipt]] = {}
+        self._seed = functools.lru_cache(maxsize=1024)(self._make_seed)
+
+    def _make_seed(self, signal: Signal, tenant: str) -> int:
+        given = f"{signal.value} {tenant}".encode()
+        return int.from_bytes(hashlib.blake2b(given, digest_size=8, key=self._secret).digest(), "little")
+
+    def hash(self, signal: Signal, tenant: str, body: bytes) -> bytes:
+        """Return what the body is known by; b"" where nothing is remembered."""
+        return xxh3_128_digest(body, self._seed(signal, tenant)) if self._window else b""
+
+    def find(self, key: bytes) -> Awaitable[Receipt] | None:
+        """Return the answer to an equal body, accepted before or in flight; None if there is none.
+
+        Awaiting it raises Refused where the equal body is refused.
+        """
+        if pending := self._pending.get(key):
+            return _share(*pending)
+        self._forget()
+        for bucket in reversed(self._buckets):
+            if receipt := bucket.receipts.get(key):
+                return _done(receipt)
+        return None
+
+    def expect(self, key: bytes, outcome: asyncio.Future[None], receipt: Receipt) -> None:
+        """A body is in flight: if `outcome` is good, remember that `receipt` is the answer to it."""
+        if not key:
+            return
+        self._pending[key] = outcome, receipt
+        outcome.add_done_callback(functools.partial(self._settle, key, receipt))
+
+    def _settle(self, key: bytes, receipt: Receipt, outcome: asyncio.Future[None]) -> None:
+        self._pending.pop(key, None)
+        if not outcome.cancelled() and outcome.exception() is None:
+            self._remember(key, receipt, time.monotonic())
+
+    def restore(self, age: float, identity: bytes) -> None:
+        """Remember a request that was accepted so many seconds ago, by another process."""
+        if age < self._window:
+            self._remember(identity[:_HASH_BYTES], _receipt(identity), time.monotonic() - age)
+
+    def _remember(self, key: bytes, receipt: Receipt, accepted_at: float) -> None:
+        newest = self._buckets[-1] if self._buckets else None
+        if (
+            not newest
+            or accepted_at - newest.since > self._window / _BUCKETS
+            or len(newest.receipts) >= max(1, self._most // _BUCKETS)
+        ):
+            newest = _Bucket(accepted_at, 0.0)
+            self._buckets.append(newest)
+        newest.until = max(newest.until, accepted_at + self._window)
+        self._remembered += key not in newest.receipts
+        newest.receipts[key] = receipt if receipt.rejected else _WHOLE
+        self._forget()
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        while self._buckets and (self._buckets[0].until <= now or self._remembered > self._most):
+            self._remembered -= len(self._buckets.popleft().receipts)
+
+
+OFF = Duplicates(b"", window=0, most=1)
+
+
+def identity(key: bytes, receipt: Receipt) -> bytes:
+    """Return what the journal keeps of a request, so that the next process can answer it the same."""
+    if not key or not receipt.rejected:
+        return key
+    return key + _REJECTED.pack(receipt.rejected) + receipt.message.encode()[:_LONGEST_MESSAGE]
+
+
+def _receipt(identity: bytes) -> Receipt:
+    if len(identity) == _HASH_BYTES:
+        return _WHOLE
+    (rejected,) = _REJECTED.unpack_from(identity, _HASH_BYTES)
+    return Receipt(rejected, identity[_HASH_BYTES + _REJECTED.size :].decode(errors="ignore"))
+
+
+async def _share(outcome: asyncio.Future[None], receipt: Receipt) -> Receipt:
+    await asyncio.shield(outcome)
+    return receipt
+
+
+async def _done(receipt: Receipt) -> Receipt:
+    return receipt
