@@ -19,7 +19,8 @@ from collector import health
 from collector.clickhouse import ClickHouse
 from collector.datadir import DataDir
 from collector.health import Monitor, Probe
-from collector.journal import segment
+from collector.journal import names, segment
+from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query import questions
@@ -156,8 +157,9 @@ class Stages:
         data = DataDir(folder, 1)
         data.close()  # where things are is all that is asked of it
         self.faults = Faults(self.counters)
-        self.loader = Loader(engine.database, segment.read, folder / "dead-letters", self.counters)
-        self.journal = Journal(folder / "journal", LIMITS, self.loader)
+        store = Store(folder / "journal", Keeping())
+        self.loader = Loader(engine.database, store, folder / "dead-letters", self.counters)
+        self.journal = Journal(store, LIMITS, self.loader)
         self.probe = Probe(lambda _: ClickHouse(engine.folder, None), self.counters)
         self.folder = folder
         limits = {"journal_limit": None, "disk_reserve": 0} | given
@@ -165,7 +167,7 @@ class Stages:
             data=data,
             journal=self.journal,
             loader=self.loader,
-            age_seconds=segment.age_seconds,
+            age_seconds=names.age_seconds,
             probe=self.probe,
             counters=self.counters,
             faults=self.faults,
