@@ -35,6 +35,11 @@ class ClickHouse:
                 hint="check --clickhouse-url" if url else "check that the folder is writable and not in use",
             ) from error
 
+    def reopen(self, data_dir: Path, config: Path) -> None:
+        """Close the embedded engine and open it anew with a configuration file; nobody else may be connected to it."""
+        self._client.close()
+        self._client = _embedded(data_dir, {"config-file": str(config)})
+
     def command(self, sql: str) -> None:
         """Run a statement that returns nothing."""
         self._client.command(sql)
@@ -59,8 +64,9 @@ class ClickHouse:
         self._client.close()
 
 
-def _embedded(data_dir: Path) -> Any:
-    return clickhouse_connect.get_client(interface="chdb", path=str(data_dir / EMBEDDED_FOLDER))
+def _embedded(data_dir: Path, options: Mapping[str, str] | None = None) -> Any:
+    path = str(data_dir / EMBEDDED_FOLDER)
+    return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=dict(options or {}))
 
 
 def _server(url: str) -> Any:

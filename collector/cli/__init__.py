@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collector.cli import ask, demo, schema, serve
+from collector.cli import ask, demo, keys, schema, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,6 +21,7 @@ app.command()(ask.sessions)
 app.command()(ask.transcript)
 app.command()(ask.tail)
 app.add_typer(schema.app, name="schema")
+app.add_typer(keys.app, name="keys")
 app.command(name="demo")(demo.demonstrate)
 
 

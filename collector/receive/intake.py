@@ -35,6 +35,7 @@ class Intake:
             if len(body) > self.limit:
                 raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
             accepted = VALIDATORS[signal](body)
+            del body  # its memory, while the journal writes: what is journaled is a copy
             if accepted.weight > _UNFOLDED * self.limit:
                 raise TooLarge(
                     f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
@@ -66,4 +67,4 @@ class Intake:
 
     def _count_refused(self, refusal: Refused) -> None:
         self._counters.add("requests_refused")
-        self._counters.add(f"refused_{type(refusal).__name__}")
+        self._counters.add(f"refused_{refusal.reason}")

@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from collector.errors import Unauthenticated
 from collector.query.clickhouse_http import clickhouse_http_app
 from collector.query.clickhouse_http.query_settings import Caps
+from collector.request import Sender
 
 TABLES = """
 CREATE DATABASE otel
@@ -26,6 +28,13 @@ CREATE VIEW otel.nouns AS SELECT * FROM otel.words WHERE kind = 'noun'
 """
 
 
+def admitted(given: str, key: str, peer: str) -> Sender:
+    """Let in who has the key, to read everything."""
+    if given != key:
+        raise Unauthenticated("the key is not valid")
+    return Sender(tenant="*", key="reader", peer=peer)
+
+
 def main(data_path: str, key: str) -> None:
     """Serve until killed. With a key, only who knows it may read."""
     engine = chdb.connect(os.path.realpath(data_path))
@@ -34,7 +43,7 @@ def main(data_path: str, key: str) -> None:
     app = clickhouse_http_app(
         data_path,
         caps=Caps(seconds=4, memory_bytes=256 << 20, result_bytes=16 << 20),
-        authenticate=(lambda user, given: (user, given) == ("reader", key)) if key else None,
+        authenticate=(lambda given, peer: admitted(given, key, peer)) if key else None,
     )
 
     def probe(_: Request) -> JSONResponse:
