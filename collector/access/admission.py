@@ -83,8 +83,8 @@ class Visit:
             self._hold.release()
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncIterator[None]:
-        """Read the body in here; room for what was declared is there.
+    async def reading(self, size: int | None = None) -> AsyncIterator[None]:
+        """Read the body in here; room for what was declared is there, or for `size`.
 
         Raises:
             Retryable: there is no room, the body does not arrive in time, or it must give way to others.
@@ -93,7 +93,7 @@ class Visit:
         try:
             async with asyncio.timeout(self._admission.seconds) as deadline:
                 self._hold.give_way = lambda: self._displace(deadline)
-                await self._hold.grow(self._declared)
+                await self._hold.grow(self._declared if size is None else size)
                 yield
         except TimeoutError as error:
             if self._displaced:
@@ -107,11 +107,12 @@ class Visit:
         deadline.reschedule(0)
 
     async def grow(self, size: int) -> None:
-        """Have room for `size` bytes in all; call it before the body takes them.
+        """Have room for a body that has arrived up to `size` bytes; call it before it takes them.
 
         Raises:
             Retryable, TooLarge: there is none.
         """
+        self._hold.arrived = size
         await self._hold.grow(size)
 
     def arrived(self, size: int) -> None:

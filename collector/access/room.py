@@ -3,9 +3,9 @@
 A request holds room for its body from before it is read until the journal has it. Room is granted at once while there
 is some. When there is none, requests stand in line, briefly: who holds least goes first, and of one key what has begun
 goes before what has not. While others wait, what is still being read gives way and is refused, to be sent again: first
-what has been arriving for long, then, for a key that asks for no more than its share, the newest of keys that hold more
-than theirs. A share is the room divided by the keys that hold or wait. So one key alone may fill all of it, but never
-so that another finds no place.
+what arrives so slowly that it would be long, then, for a key that asks for no more than its share, the newest of keys
+that hold more than theirs. A share is the room divided by the keys that hold or wait. So one key alone may fill all of
+it, but never so that another finds no place.
 
 All of it happens in one event loop; nothing here waits except in `Hold.grow`.
 """
@@ -21,7 +21,8 @@ from collector.errors import Retryable, TooLarge
 
 _PATIENCE_SECONDS = 2.0  # in line; the Python exporter gives up after 10 s in all
 _GIVE_WAY_SECONDS = 0.1  # in line before somebody has to give way: a body that was read is journaled sooner than that
-_SLOW_SECONDS = 5.0  # of arriving, after which a body gives way to any other
+_LONG_SECONDS = 5.0  # a body that will take longer to arrive than this gives way to any other
+_GRACE_SECONDS = 1.0  # before that is judged
 _LONGEST_LINE = 1000  # requests; what comes then is refused at once
 _RETRY_AFTER_SECONDS = 1.0
 
@@ -31,15 +32,16 @@ class Hold:
 
     Attributes:
         size: bytes it holds.
+        arrived: bytes of the body that are there, as far as anybody knows.
         give_way: called when it must make room, while its body is being read; it then has to be released.
     """
 
-    __slots__ = ("_room", "give_way", "key", "since", "size")
+    __slots__ = ("_room", "arrived", "give_way", "key", "since", "size")
 
     def __init__(self, room: Room, key: str) -> None:
         self._room = room
         self.key = key
-        self.size = 0
+        self.size = self.arrived = 0
         self.since = 0.0
         self.give_way: Callable[[], None] | None = None
 
@@ -52,6 +54,11 @@ class Hold:
         """
         if size > self.size and not self._room.take(self, size - self.size):
             await self._room.line_up(self, size - self.size)
+
+    def is_slow(self, now: float) -> bool:
+        """Tell whether the body will take long at its pace."""
+        age = now - self.since
+        return age > _GRACE_SECONDS and self.arrived * _LONG_SECONDS < self.size * age
 
     def keep(self, size: int) -> None:
         """The body is read and has `size` bytes: give back the rest, and give way no more."""
@@ -68,8 +75,8 @@ class Hold:
 class _Wait:
     hold: Hold
     need: int
+    since: float
     granted: asyncio.Future[None]
-    timer: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +107,7 @@ class Room:
         self._limit = limit
         self._shares: dict[str, _Share] = {}
         self._waiting = 0
+        self._clock: asyncio.TimerHandle | None = None  # ticks while somebody waits
 
     def enter(self, key: str) -> Hold:
         """Return a hold of nothing yet; whoever has it must release it."""
@@ -122,11 +130,12 @@ class Room:
         if self._waiting >= _LONGEST_LINE:
             raise _tight()
         loop = asyncio.get_running_loop()
-        wait = _Wait(hold, more, loop.create_future())
+        wait = _Wait(hold, more, loop.time(), loop.create_future())
         share = self._shares.setdefault(hold.key, _Share())
         (share.begun if hold.size else share.fresh).append(wait)
         self._waiting += 1
-        wait.timer = loop.call_later(_GIVE_WAY_SECONDS, self._make_room, wait)
+        if not self._clock:
+            self._clock = loop.call_later(_GIVE_WAY_SECONDS, self._tick, loop)
         self._serve()
         try:
             await wait.granted
@@ -182,8 +191,6 @@ class Room:
             return False
         line.remove(wait)
         self._waiting -= 1
-        if wait.timer:
-            wait.timer.cancel()
         self._forget(wait.hold.key, share)
         return True
 
@@ -191,11 +198,26 @@ class Room:
         if not (share.holds or share.begun or share.fresh):
             self._shares.pop(key, None)
 
-    def _make_room(self, wait: _Wait) -> None:
-        loop = asyncio.get_running_loop()
-        wait.timer = loop.call_later(_PATIENCE_SECONDS - _GIVE_WAY_SECONDS, self._turn_away, wait)
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for wait in [wait for share in self._shares.values() for line in (share.begun, share.fresh) for wait in line]:
+            if now - wait.since >= _PATIENCE_SECONDS and not wait.granted.done():
+                self._turn_away(wait)
+        first = self._next()
+        if first and now - first.since >= _GIVE_WAY_SECONDS:
+            self._make_room(first, now)
+        self._clock = loop.call_later(_GIVE_WAY_SECONDS, self._tick, loop) if self._waiting else None
+
+    def _turn_away(self, wait: _Wait) -> None:
+        """Refuse who waited in vain. What it holds is free at once, else all who wait would give up together."""
+        wait.granted.set_exception(_tight())
+        self._leave(wait)
+        self.give_back(wait.hold, wait.hold.size)
+        self._serve()
+
+    def _make_room(self, wait: _Wait, now: float) -> None:
         missing = wait.need - (self._limit - self.held)
-        for victim in list(self._giving_way(wait, loop.time())):
+        for victim in list(self._giving_way(wait, now)):
             if missing <= 0:
                 return
             missing -= victim.size
@@ -205,10 +227,8 @@ class Room:
 
     def _giving_way(self, wait: _Wait, now: float) -> Iterator[Hold]:
         """Name who gives way to this one, in order."""
-        reading = [
-            hold for share in self._shares.values() for hold in share.holds if hold.give_way and hold is not wait.hold
-        ]
-        slow = [hold for hold in reading if now - hold.since > _SLOW_SECONDS]
+        reading = [hold for share in self._shares.values() for hold in share.holds if hold.give_way]
+        slow = {hold for hold in reading if hold.is_slow(now)} - {wait.hold}
         yield from sorted(slow, key=lambda hold: hold.since)
         fair = self._limit // len(self._shares)
         own = self._shares[wait.hold.key].held
@@ -219,15 +239,6 @@ class Room:
             if over.get(hold.key, 0) > fair and hold not in slow:
                 over[hold.key] -= hold.size
                 yield hold
-
-    def _turn_away(self, wait: _Wait) -> None:
-        """Refuse who waited in vain. What it holds is free at once, else all who wait would give up together."""
-        if wait.granted.done():
-            return
-        wait.granted.set_exception(_tight())
-        self._leave(wait)
-        self.give_back(wait.hold, wait.hold.size)
-        self._serve()
 
 
 def _tight() -> Retryable:

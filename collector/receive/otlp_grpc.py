@@ -92,8 +92,7 @@ def _visit(intake: Intake, admission: Admission, context: Context) -> Visit:
 
 async def _read(intake: Intake, visit: Visit, context: Context) -> bytes:
     try:
-        async with visit.reading():
-            await visit.grow(intake.limit)
+        async with visit.reading(intake.limit):
             body = await context.read()
         if not isinstance(body, bytes):  # the end of the stream
             raise Malformed("the call carries no message")

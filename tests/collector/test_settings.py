@@ -148,7 +148,7 @@ def test_keys_lie_in_the_data_folder_unless_told_otherwise() -> None:
 def test_the_largest_request_has_room() -> None:
     """A memory limit below the largest request allowed is refused: such a request would be sent again for ever."""
     assert settings.load(memory_limit_mib="1", max_request_bytes=1 << 20).memory_limit_mib == 1
-    with pytest.raises(StartError, match="--memory-limit-mib 1 has no room .* --max-request-bytes 1048577"):
+    with pytest.raises(StartError, match=r"--memory-limit-mib 1 has no room .* --max-request-bytes 1048577"):
         settings.load(memory_limit_mib="1", max_request_bytes=(1 << 20) + 1)
 
 

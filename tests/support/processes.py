@@ -20,6 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from collector import datadir
+from collector.access import keyfile, keys
+from collector.access.keys import Scope
 from collector.query.questions import Asker
 
 START_SECONDS = 60
@@ -116,3 +118,10 @@ def running(data_dir: Path, *flags: str) -> Iterator[CollectorProcess]:
     finally:
         if collector.process and collector.process.poll() is None:
             collector.stop()
+
+
+def add_key(data_dir: Path, *scopes: Scope, tenant: str = "default", **limits: float) -> str:
+    """Add a key as the command line does, and return it."""
+    key, token = keys.make("test", tenant, frozenset(scopes or {Scope.INGEST}), **limits)
+    keyfile.add(data_dir / keyfile.FILE, key)
+    return token

@@ -330,6 +330,8 @@ class _Inspector:
         for change in node.get("changes", []):
             if query_settings.is_allowed(change["name"]):
                 self._verdict.settings[change["name"]] = _setting_text(change["value"])
+            elif self._own:  # `readonly` refuses it too, but not in a subquery
+                raise closed(f"Setting {change['name']}")
             if change["name"] == _FILTERS:
                 self._filters(change["value"])
 

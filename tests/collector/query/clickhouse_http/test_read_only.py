@@ -190,7 +190,10 @@ HOSTILE = [
     "SELECT 1 IN default.`secret.csv`",
     "SELECT 1 IN {database:Identifier}.`secret.csv`",
     "SELECT 1 IN system.stack_trace",
-    *(f"SELECT {name}(1, default.`secret.csv`)" for name in ("globalNotNullIn", "inIgnoreSet", "globalNullInIgnoreSet")),
+    *(
+        f"SELECT {name}(1, default.`secret.csv`)"
+        for name in ("globalNotNullIn", "inIgnoreSet", "globalNullInIgnoreSet")
+    ),
     "SELECT notNullInIgnoreSet('a', system.stack_trace)",
     "SELECT * FROM words WHERE word = (SELECT file('secret.csv'))",
     "SELECT 1 FROM words ORDER BY file('secret.csv')",
