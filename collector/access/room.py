@@ -200,13 +200,15 @@ class Room:
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for wait in [wait for share in self._shares.values() for line in (share.begun, share.fresh) for wait in line]:
+        for wait in self._line():
             if now - wait.since >= _PATIENCE_SECONDS and not wait.granted.done():
                 self._turn_away(wait)
-        first = self._next()
-        if first and now - first.since >= _GIVE_WAY_SECONDS:
-            self._make_room(first, now)
+        if waits := [wait for wait in self._line() if now - wait.since >= _GIVE_WAY_SECONDS]:
+            self._make_room(waits, now)
         self._clock = loop.call_later(_GIVE_WAY_SECONDS, self._tick, loop) if self._waiting else None
+
+    def _line(self) -> list[_Wait]:
+        return [wait for share in self._shares.values() for line in (share.begun, share.fresh) for wait in line]
 
     def _turn_away(self, wait: _Wait) -> None:
         """Refuse who waited in vain. What it holds is free at once, else all who wait would give up together."""
@@ -215,30 +217,44 @@ class Room:
         self.give_back(wait.hold, wait.hold.size)
         self._serve()
 
-    def _make_room(self, wait: _Wait, now: float) -> None:
-        missing = wait.need - (self._limit - self.held)
-        for victim in list(self._giving_way(wait, now)):
-            if missing <= 0:
-                return
-            missing -= victim.size
-            if victim.give_way:
-                victim.give_way()
-                victim.give_way = None  # once is enough
+    def _make_room(self, waits: list[_Wait], now: float) -> None:
+        free = self._limit - self.held
+        free += _displace(self._slow(now), sum(wait.need for wait in waits) - free)
+        first = self._next()
+        if first:
+            _displace(self._over(first), first.need - free)
 
-    def _giving_way(self, wait: _Wait, now: float) -> Iterator[Hold]:
-        """Name who gives way to this one, in order."""
+    def _slow(self, now: float) -> Iterator[Hold]:
+        """Name the slow, the oldest first."""
         reading = [hold for share in self._shares.values() for hold in share.holds if hold.give_way]
-        slow = {hold for hold in reading if hold.is_slow(now)} - {wait.hold}
-        yield from sorted(slow, key=lambda hold: hold.since)
+        return iter(sorted((hold for hold in reading if hold.is_slow(now)), key=lambda hold: hold.since))
+
+    def _over(self, wait: _Wait) -> Iterator[Hold]:
+        """Name who gives way to one that asks for no more than its share: always the newest of who holds most."""
         fair = self._limit // len(self._shares)
         own = self._shares[wait.hold.key].held
         if own and own + wait.need > fair:
             return
-        over = {key: share.held for key, share in self._shares.items() if share.held > max(fair, own)}
-        for hold in sorted(reading, key=lambda hold: hold.since, reverse=True):
-            if over.get(hold.key, 0) > fair and hold not in slow:
-                over[hold.key] -= hold.size
-                yield hold
+        held = {key: share.held for key, share in self._shares.items()}
+        reading = {key: [hold for hold in share.holds if hold.give_way] for key, share in self._shares.items()}
+        while any(reading.values()):
+            key = max((key for key in held if reading[key]), key=lambda key: held[key])
+            if held[key] <= max(fair, own):
+                return
+            hold = reading[key].pop()
+            held[key] -= hold.size
+            yield hold
+
+
+def _displace(holds: Iterator[Hold], need: int) -> int:
+    """Make as many give way as are needed; return how many bytes that will be."""
+    won = 0
+    while won < need and (hold := next(holds, None)):
+        won += hold.size
+        if hold.give_way:
+            hold.give_way()
+            hold.give_way = None  # once is enough
+    return won
 
 
 def _tight() -> Retryable:
