@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 
 from collector import health
+from collector.access import row_policies
+from collector.access.admission import Admission
+from collector.access.doorman import Doorman, presented
+from collector.access.keyring import KeyRing
+from collector.access.keys import Scope
+from collector.access.rates import Rate, Rates
+from collector.access.room import Room
 from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory
 from collector.datadir import DataDir
-from collector.errors import Broken, StartError
+from collector.errors import Broken, Refused, StartError
 from collector.journal import names
 from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
 from collector.receive import otlp_grpc, otlp_http
+from collector.receive.connections import BoundedProtocol, Bounds
 from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
 from collector.request import Signal
@@ -35,6 +45,7 @@ from collector.telemetry import Counters, Faults
 log = logging.getLogger("collector")
 
 _VITAL = frozenset({"journal", "loader"})  # threads without which nothing acknowledged gets anywhere
+_ANSWER_SECONDS = 5.0  # for an endpoint to refuse a slow request in its own words before the connection is cut
 
 
 class Collector:
@@ -47,6 +58,7 @@ class Collector:
             StartError: one of these is not to be had; nothing is left running.
         """
         self._settings = settings
+        self._ring = _key_ring(settings)
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             self._data = DataDir(settings.data_dir, migrator.newest())
@@ -61,6 +73,8 @@ class Collector:
             self._prepare(database)
             self._counters = Counters([each.label for each in Signal])
             self._faults = Faults(self._counters)
+            self._doorman = Doorman(self._ring, self._counters, local=settings.is_local)
+            self._tenants_read = database.embedded and _separate_tenants(database, self._data.path)
             store = Store(self._data.journal, _keeping(settings))
             self._loader = Loader(database, store, self._data.dead_letters, self._counters)
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
@@ -75,6 +89,11 @@ class Collector:
     def _connect(self, patience_seconds: int = INSERT_SECONDS) -> ClickHouse:
         url = self._settings.clickhouse_url.get_secret_value() if self._settings.clickhouse_url else None
         return ClickHouse(self._data.path, url, memory_bytes=self._memory_bytes, patience_seconds=patience_seconds)
+
+    def _admission(self) -> Admission:
+        chosen = self._settings
+        rates = Rates(self._ring, Rate(chosen.requests_per_second, chosen.bytes_per_second), chosen.burst_seconds)
+        return Admission(self._doorman, rates, Room(chosen.memory_limit_mib << 20), chosen.request_seconds)
 
     def _prepare(self, database: ClickHouse) -> None:
         if count := migrator.migrate(database):
@@ -95,20 +114,19 @@ class Collector:
             loop.add_signal_handler(number, stop.set)
         self._faults.watch(_VITAL, lambda: loop.call_soon_threadsafe(stop.set))
         with self._undo:
-            grpc_server, grpc_port = otlp_grpc.server(self._intake, self._settings.host, self._settings.grpc_port)
+            admission, chosen = self._admission(), self._settings
+            grpc_server, grpc_port = otlp_grpc.server(
+                self._intake, admission, chosen.host, chosen.grpc_port, chosen.max_connections
+            )
             self._journal.start(self._known.restore)
             self._count_recovered()
             self._loader.start()
             self._probe.start()
             await grpc_server.start()
-            servers = [_Server(self._http_app(), self._http_socket)]
+            bounds = Bounds(chosen.max_connections, chosen.request_seconds + _ANSWER_SECONDS)
+            servers = [_Server(self._http_app(admission), self._http_socket, bounds)]
             if self._sql_socket:
-                path = str(self._data.path / EMBEDDED_FOLDER)
-                servers.append(
-                    _Server(
-                        clickhouse_http_app(path, caps=Caps(memory_bytes=self._memory_bytes // 2)), self._sql_socket
-                    )
-                )
+                servers.append(_Server(self._sql_app(), self._sql_socket, bounds))
             for server in servers:
                 await server.start()
             self._announce(grpc_port)
@@ -147,12 +165,28 @@ class Collector:
             log.info("stopped: everything acknowledged is in ClickHouse")
         return not left
 
-    def _http_app(self) -> FastAPI:
+    def _sql_app(self) -> Any:
+        return clickhouse_http_app(
+            str(self._data.path / EMBEDDED_FOLDER),
+            caps=Caps(memory_bytes=self._memory_bytes // 2),
+            authenticate=lambda key, peer: self._doorman.admit(key, Scope.READ, peer),
+            tenants=self._tenants_read,
+        )
+
+    def _http_app(self, admission: Admission) -> FastAPI:
         app = FastAPI(title="otel-interactions collector", version=version("otel-interactions"), docs_url=None)
-        app.router.routes.extend(otlp_http.routes(self._intake))
-        app.include_router(health.router(self._monitor()))
+        app.router.routes.extend(otlp_http.routes(self._intake, admission))
+        app.include_router(health.router(self._monitor(), self._may_read))
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
+        app.add_exception_handler(Refused, otlp_http.refuse)
         return app
+
+    def _may_read(self, request: Request) -> bool:
+        return self._doorman.knows(presented(request.headers), Scope.READ)
+
+    def _key_problem(self) -> str:
+        self._ring.keys()  # a file that broke since is noticed here too
+        return self._ring.problem
 
     def _monitor(self) -> health.Monitor:
         return health.Monitor(
@@ -166,6 +200,7 @@ class Collector:
             batch_seconds=self._settings.batch_seconds,
             journal_limit=self._settings.journal_max_bytes,
             disk_reserve=self._settings.disk_reserve_bytes,
+            concerns=[self._key_problem],
         )
 
 
@@ -182,8 +217,11 @@ def _keeping(settings: Settings) -> Keeping:
 class _Server(uvicorn.Server):
     """An HTTP server inside our event loop, on a socket that is already ours; signals stay with the collector."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, lifespan="auto", timeout_graceful_shutdown=5))
+    def __init__(self, app: Any, listener: socket.socket, bounds: Bounds) -> None:
+        protocol: Any = functools.partial(BoundedProtocol, bounds)
+        super().__init__(
+            uvicorn.Config(app, log_config=None, lifespan="auto", timeout_graceful_shutdown=5, http=protocol)
+        )
         self._listener = listener
 
     @contextlib.contextmanager
@@ -201,6 +239,26 @@ class _Server(uvicorn.Server):
     async def stop(self) -> None:
         self.should_exit = True
         await self._task
+
+
+def _key_ring(settings: Settings) -> KeyRing:
+    ring = KeyRing(settings.key_file)
+    if not settings.is_local and not ring.keys():
+        raise StartError(
+            f"other machines reach {settings.host}, and there are no keys to ask them for",
+            hint="make one with `otel-interactions keys add --name NAME`, or listen on 127.0.0.1",
+        )
+    return ring
+
+
+def _separate_tenants(database: ClickHouse, data_dir: Path) -> bool:
+    """Put row policies in force; nobody else may be connected yet. Tell whether they are."""
+    with row_policies.config(row_policies.tables(database)) as config:
+        database.reopen(data_dir, config)
+    if row_policies.in_force(database):
+        return True
+    log.warning("row policies are not in force: keys of one tenant cannot ask SQL")
+    return False
 
 
 def _listen(host: str, port: int, flag: str) -> socket.socket:

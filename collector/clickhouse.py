@@ -36,18 +36,20 @@ class ClickHouse:
             StartError: it cannot be reached or opened.
         """
         self.embedded = url is None
+        self._options = _bounds(memory_bytes or machine_memory() // 2)
         try:
-            self._client = (
-                _embedded(data_dir, memory_bytes or machine_memory() // 2)
-                if url is None
-                else _server(url, patience_seconds)
-            )
+            self._client = _embedded(data_dir, self._options) if url is None else _server(url, patience_seconds)
         except (ClickHouseError, OSError) as error:
             where = f"the embedded ClickHouse in {data_dir}" if url is None else "the ClickHouse server"
             raise StartError(
                 f"{where} does not answer: {first_line(error)}",
                 hint="check --clickhouse-url" if url else "check that the folder is writable and not in use",
             ) from error
+
+    def reopen(self, data_dir: Path, config: Path) -> None:
+        """Close the embedded engine and open it anew with a configuration file; nobody else may be connected to it."""
+        self._client.close()
+        self._client = _embedded(data_dir, self._options | {"config-file": str(config)})
 
     def command(self, sql: str) -> None:
         """Run a statement that returns nothing."""
@@ -82,12 +84,14 @@ def machine_memory() -> int:
         return physical
 
 
-def _embedded(data_dir: Path, memory_bytes: int) -> Any:
-    cache = memory_bytes // _CACHE_SHARE
-    bounds = f"max_server_memory_usage={memory_bytes}&" + "&".join(
-        f"{name}_cache_size={cache}" for name in ("mark", "index_mark", "primary_index")
-    )
-    return clickhouse_connect.get_client(interface="chdb", path=f"{data_dir / EMBEDDED_FOLDER}?{bounds}")
+def _bounds(memory_bytes: int) -> dict[str, str]:
+    caches = ("mark_cache_size", "index_mark_cache_size", "primary_index_cache_size")
+    return {"max_server_memory_usage": str(memory_bytes)} | dict.fromkeys(caches, str(memory_bytes // _CACHE_SHARE))
+
+
+def _embedded(data_dir: Path, options: Mapping[str, str]) -> Any:
+    path = str(data_dir / EMBEDDED_FOLDER)
+    return clickhouse_connect.get_client(interface="chdb", path=path, chdb_options=dict(options))
 
 
 def _server(url: str, patience: int) -> Any:

@@ -8,7 +8,9 @@ CollectorError
 |   |   +-- TooLarge              over the size limit, counted after decompression
 |   |   +-- UnsupportedMedia      a content type or encoding nobody here reads
 |   |   +-- NotFound              no such path
-|   |   `-- MethodNotAllowed      the path exists, the verb does not
+|   |   +-- MethodNotAllowed      the path exists, the verb does not
+|   |   +-- Unauthenticated       no key, or none that is known
+|   |   `-- Forbidden             the key is known, its scopes do not reach this
 |   `-- Retryable         not now: send it again
 +-- SegmentDamaged        a journal segment does not read back as it was written
 `-- Broken                a part the collector cannot do without has ended; exit code 1
@@ -40,7 +42,9 @@ class StartError(CollectorError):
 
 
 class Refused(CollectorError):
-    """A request is not accepted; nothing of it is stored."""
+    """A request is not accepted; nothing of it is stored. It is counted under its `reason`, one word."""
+
+    reason: str
 
 
 class Permanent(Refused):
@@ -50,25 +54,58 @@ class Permanent(Refused):
 class Malformed(Permanent):
     """The body is not what its content type or encoding says."""
 
+    reason = "malformed"
+
 
 class TooLarge(Permanent):
     """The body passes the size limit, counted after decompression (OTLP 1.11)."""
+
+    reason = "too_large"
 
 
 class UnsupportedMedia(Permanent):
     """A content type or content encoding the receiver does not read."""
 
+    reason = "unsupported_media"
+
 
 class NotFound(Permanent):
     """No such path."""
+
+    reason = "not_found"
 
 
 class MethodNotAllowed(Permanent):
     """The path exists, the HTTP method does not fit it."""
 
+    reason = "method_not_allowed"
+
+
+class Unauthenticated(Permanent):
+    """No key came with the request, or none that is known; which of its parts is wrong is never told."""
+
+    reason = "unauthenticated"
+
+
+class Forbidden(Permanent):
+    """The key is known, but its scopes or its tenant do not reach this."""
+
+    reason = "forbidden"
+
 
 class Retryable(Refused):
-    """Not now; the sender keeps the data and sends it again."""
+    """Not now; the sender keeps the data and sends it again.
+
+    Attributes:
+        retry_after: seconds after which it is likely to pass; None where nobody can tell.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", retry_after: float | None = None, reason: str = "unavailable"
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+        self.reason = reason
 
 
 class SegmentDamaged(CollectorError):

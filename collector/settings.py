@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -17,7 +17,13 @@ from collector.errors import StartError
 
 ENVIRONMENT_PREFIX = "OTEL_INTERACTIONS_"
 _DAY = 86_400.0  # seconds
-_KINDS = {str(int): "integer", str(float): "number", str(str): "text", str(Path): "folder"}
+_KINDS = {
+    str(int): "integer",
+    str(float): "number",
+    str(str): "text",
+    str(Path): "folder",
+    str(Path | None): "file",
+}
 _SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
 
 
@@ -35,7 +41,9 @@ class Settings(BaseSettings):
         default_factory=default_data_dir,
         description="Folder of the journal and of the embedded ClickHouse.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless told otherwise.")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; loopback unless told otherwise, any other demands keys."
+    )
     grpc_port: int = Field(4317, ge=0, le=65535, description="Port of OTLP/gRPC; 0 picks a free one.")
     http_port: int = Field(4318, ge=0, le=65535, description="Port of OTLP/HTTP and /health; 0 picks a free one.")
     sql_port: int = Field(
@@ -88,6 +96,33 @@ class Settings(BaseSettings):
     duplicate_window_requests: int = Field(
         200_000, ge=1, description="The most bodies that are remembered for that, the latest; 100 bytes each."
     )
+    keys_file: Path | None = Field(
+        None,
+        description="File of the API keys, which holds hashes only; without it keys.json in the data folder.",
+    )
+    requests_per_second: float = Field(
+        0.0,
+        ge=0,
+        le=1e9,
+        description="Requests a key may send a second unless it has a limit of its own; 0 for no limit.",
+    )
+    bytes_per_second: float = Field(
+        0.0, ge=0, le=1e15, description="Bytes a key may send a second, after decompression, likewise; 0 for no limit."
+    )
+    burst_seconds: float = Field(
+        10.0, ge=0, le=_DAY, description="Seconds' worth of these limits that may come at once."
+    )
+    memory_limit_mib: int = Field(
+        256,
+        ge=1,
+        description="MiB that requests on their way into the journal may take together; what passes it waits.",
+    )
+    request_seconds: float = Field(
+        60.0, gt=0, le=_DAY, description="Seconds a request may take to arrive; then it is refused, to be sent again."
+    )
+    max_connections: int = Field(
+        1000, ge=1, description="Connections a port keeps open at once; further ones are closed."
+    )
     session_idle_seconds: float = Field(
         1800.0,
         gt=0,
@@ -105,15 +140,24 @@ class Settings(BaseSettings):
 
     @field_validator("host")
     @classmethod
-    def _loopback_only(cls, host: str) -> str:
-        """Refuse what other machines reach, as long as nothing asks them for a key."""
-        try:
-            loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError as error:
-            raise ValueError("it must be an IP address or localhost") from error
-        if not loopback:
-            raise ValueError("other machines reach it, and this version has no keys to ask them for; use 127.0.0.1")
+    def _address(cls, host: str) -> str:
+        """Refuse names: which address they mean may change, and with it who can call."""
+        if host != "localhost":
+            try:
+                ipaddress.ip_address(host)
+            except ValueError as error:
+                raise ValueError("it must be an IP address or localhost") from error
         return host
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can call."""
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def key_file(self) -> Path:
+        """Where the keys are."""
+        return self.keys_file or self.data_dir / "keys.json"
 
     @field_validator("clickhouse_url")
     @classmethod
@@ -129,6 +173,17 @@ class Settings(BaseSettings):
         if not sound:
             raise ValueError("it must look like http://user:password@host:8123")
         return url
+
+    @model_validator(mode="after")
+    def _largest_request_fits(self) -> Settings:
+        """Refuse a memory limit that the largest request allowed would never fit in."""
+        if self.memory_limit_mib << 20 < self.max_request_bytes:
+            raise StartError(
+                f"--memory-limit-mib {self.memory_limit_mib} has no room for one request of --max-request-bytes "
+                f"{self.max_request_bytes}",
+                hint="raise the one or lower the other",
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collector.cli import ask, demo, doctor, schema, serve
+from collector.cli import ask, demo, doctor, keys, schema, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,6 +22,7 @@ app.command()(ask.transcript)
 app.command()(ask.tail)
 app.command(name="doctor")(doctor.examine)
 app.add_typer(schema.app, name="schema")
+app.add_typer(keys.app, name="keys")
 app.command(name="demo")(demo.demonstrate)
 
 

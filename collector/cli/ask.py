@@ -11,14 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from collector import datadir, settings
-from collector.cli.options import AsJson, errors_as_sentences, print_json, with_settings
+from collector.cli.options import AsJson, AsKey, errors_as_sentences, print_json, with_settings
 from collector.query import questions, show
 
 _asking = with_settings("data_dir", "host", "sql_port", "clickhouse_url")
 
 
 @contextlib.contextmanager
-def _asker(chosen: settings.Settings) -> Iterator[questions.Asker]:
+def _asker(chosen: settings.Settings, key: str) -> Iterator[questions.Asker]:
     """Find the collector to ask: an address given, else where the one of this data directory says it listens."""
     if chosen.clickhouse_url:
         address = chosen.clickhouse_url.get_secret_value()
@@ -26,7 +26,7 @@ def _asker(chosen: settings.Settings) -> Iterator[questions.Asker]:
         named = {"host", "sql_port"} & chosen.model_fields_set
         running = {} if named else datadir.endpoints(chosen.data_dir)
         address = "http://" + running.get("sql", f"{chosen.host}:{chosen.sql_port}")
-    asker = questions.Asker(address)
+    asker = questions.Asker(address, key)
     try:
         yield asker
     finally:
@@ -42,10 +42,11 @@ def sql(
         str | None,
         typer.Option("--format", help="A ClickHouse format: Pretty, JSON, CSV, … Default: a table, TSV when piped."),
     ] = None,
+    key: AsKey = "",
 ) -> None:
     """Run a query on the running collector and print the answer."""
     rendering = output_format or ("PrettyCompactMonoBlock" if sys.stdout.isatty() else "TabSeparatedWithNames")
-    with _asker(chosen) as asker:
+    with _asker(chosen, key) as asker:
         sys.stdout.buffer.write(asker.raw(query, rendering))
 
 
@@ -56,9 +57,10 @@ def sessions(
     status: Annotated[str, typer.Option(help="Only these: active, ended or abandoned.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     as_json: AsJson = False,
+    key: AsKey = "",
 ) -> None:
     """List sessions, the newest first."""
-    with _asker(chosen) as asker:
+    with _asker(chosen, key) as asker:
         found = asker.ask("sessions", status=status, limit=limit)
     if as_json:
         print_json(found)
@@ -72,9 +74,10 @@ def transcript(
     chosen: settings.Settings,
     session: Annotated[str, typer.Argument(help="The session's id.")],
     as_json: AsJson = False,
+    key: AsKey = "",
 ) -> None:
     """Print what was said in one session."""
-    with _asker(chosen) as asker:
+    with _asker(chosen, key) as asker:
         messages = asker.ask("transcript", session=session)
     if not messages:
         raise questions.QueryFailedError(
@@ -93,10 +96,11 @@ def tail(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Begin with so many of the last ones.")] = 10,
     follow: Annotated[bool, typer.Option(help="Keep printing what arrives, until Ctrl-C.")] = True,
     as_json: AsJson = False,
+    key: AsKey = "",
 ) -> None:
     """Print interactions as they arrive."""
     console = show.console()
-    with _asker(chosen) as asker, contextlib.suppress(KeyboardInterrupt):
+    with _asker(chosen, key) as asker, contextlib.suppress(KeyboardInterrupt):
         for interaction in _arriving(asker, limit, follow=follow):
             if as_json:
                 print_json([interaction])

@@ -17,6 +17,18 @@ USAGE, FAILED = 2, 1  # exit codes: wrong settings or arguments; it ran and fail
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
+AsKey = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        envvar=settings.ENVIRONMENT_PREFIX + "KEY",
+        metavar="text",
+        show_default=False,
+        show_envvar=False,
+        help=f"Key with the scope read, where the collector asks for one (env {settings.ENVIRONMENT_PREFIX}KEY).",
+    ),
+]
+
 
 def errors_as_sentences(command: Callable[..., Any]) -> Callable[..., Any]:
     """Turn our errors into one sentence on standard error and an exit code."""

@@ -28,13 +28,15 @@ def text(name: str) -> str:
 class Asker:
     """Asks over the ClickHouse HTTP interface, the collector's own or a server's."""
 
-    def __init__(self, url: str) -> None:
-        """Take `http://[user:password@]host:port`."""
+    def __init__(self, url: str, key: str = "") -> None:
+        """Take `http://[user:password@]host:port`, and the key to show to a collector that asks for one."""
         parts = urlsplit(url)
         self._address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", "", ""))
         headers = {"X-ClickHouse-User": unquote(parts.username)} if parts.username else {}
         if parts.password:
             headers["X-ClickHouse-Key"] = unquote(parts.password)
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(300, connect=5), trust_env=False)
 
     def raw(self, sql: str, output_format: str, **parameters: object) -> bytes:
@@ -52,6 +54,10 @@ class Asker:
                 f"nobody answers at {self._address}: {error}",
                 hint="start a collector with `otel-interactions serve`, or name its port with --sql-port",
             ) from error
+        if reply.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise QueryFailedError(
+                reply.text.strip(), hint="give a key that may read this with --key or OTEL_INTERACTIONS_KEY"
+            )
         if reply.status_code != httpx.codes.OK:
             raise QueryFailedError(reply.text.strip())
         return reply.content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from collector.errors import Refused
 from collector.request import Signal
 from collector.telemetry import Counters
 
@@ -34,7 +35,7 @@ class Fate:
 
     def refused(self, error: BaseException) -> None:
         """Nothing of it is stored, and the sender is told why."""
-        reason = type(error).__name__
+        reason = error.reason if isinstance(error, Refused) else "internal"
         self._counters.fate("refused", self._items, signal=self._signal, reason=reason)
 
     def duplicate(self) -> None:

@@ -55,6 +55,7 @@ class Intake:
         except Exception as error:
             fate.refused(error)
             raise
+        del body  # its memory, while the journal writes: what is journaled is a copy
         if outcome:
             await asyncio.shield(outcome)
         return receipt

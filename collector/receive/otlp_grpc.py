@@ -2,6 +2,11 @@
 
 No serializer is registered, so a request stays bytes from the socket to the journal; gRPC itself inflates gzip and
 bounds the size after it.
+
+The methods are served as streams of one message, which is the same on the wire. So who calls is known before the
+message is read, and it is read when there is room for it: until then the sender keeps all but the first 64 KiB
+(HTTP/2's window). How large a message is nobody knows before it is whole, so room is taken for the largest there may
+be, and the rest given back when it is there.
 """
 
 from __future__ import annotations
@@ -11,21 +16,30 @@ from urllib.parse import unquote
 
 import grpc
 
-from collector.errors import Refused, StartError
+from collector.access.admission import Admission, Visit
+from collector.errors import Malformed, Refused, StartError
 from collector.receive import replies
 from collector.receive.intake import Intake
-from collector.request import Sender, Signal
+from collector.request import Signal
 
 _SERVICES = {
     "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
     "opentelemetry.proto.collector.logs.v1.LogsService": Signal.LOGS,
 }
 _EMPTY_RESPONSE = b""  # an Export…ServiceResponse without partial_success
+_BOUNDS = {
+    "grpc.max_concurrent_streams": 1000,  # a connection; what passes it gRPC refuses in words of its own
+    "grpc.http2.bdp_probe": 0,  # it would let a fast sender have megabytes on their way, unread
+    "grpc.keepalive_time_ms": 60_000,  # a peer that vanished is noticed
+    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.server_handshake_timeout_ms": 10_000,
+}
 
-Export = Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]
+Context = grpc.aio.ServicerContext[bytes, bytes]
+Export = Callable[[object, Context], Awaitable[bytes]]
 
 
-def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
+def server(intake: Intake, admission: Admission, host: str, port: int, connections: int) -> tuple[grpc.aio.Server, int]:
     """Build a server bound to host:port; return it, not yet started, with the port it got.
 
     Raises:
@@ -35,10 +49,12 @@ def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
         options=[
             ("grpc.max_receive_message_length", intake.limit),
             ("grpc.so_reuseport", 0),  # a taken port must be an error, not a second listener
+            ("grpc.max_allowed_incoming_connections", connections),
+            *_BOUNDS.items(),
         ]
     )
     for service, signal in _SERVICES.items():
-        handler = grpc.unary_unary_rpc_method_handler(_export(intake, signal))
+        handler = grpc.stream_unary_rpc_method_handler(_export(intake, admission, signal))
         made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
     try:
         bound = made.add_insecure_port(f"{host}:{port}")
@@ -50,15 +66,41 @@ def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
     return made, bound
 
 
-def _export(intake: Intake, signal: Signal) -> Export:
-    async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
+    async def export(_: object, context: Context) -> bytes:
         try:
-            await intake.accept(signal, body, Sender(peer=_host(context.peer())))
+            with _visit(intake, admission, context) as visit:
+                body = await _read(intake, visit, context)
+                accepting = intake.accept(signal, body, visit.sender)
+                del body  # `accept` lets go of it as soon as there is a copy
+                await visit.during(accepting)
         except Refused as refusal:
             await context.abort(*replies.grpc_status(refusal))
         return _EMPTY_RESPONSE
 
     return export
+
+
+def _visit(intake: Intake, admission: Admission, context: Context) -> Visit:
+    metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
+    try:
+        return admission.visit(metadata, _host(context.peer()))
+    except Refused as refusal:
+        intake.refuse_unread(refusal)
+        raise
+
+
+async def _read(intake: Intake, visit: Visit, context: Context) -> bytes:
+    try:
+        async with visit.reading(intake.limit):
+            body = await context.read()
+        if not isinstance(body, bytes):  # the end of the stream
+            raise Malformed("the call carries no message")
+    except Refused as refusal:
+        intake.refuse_unread(refusal)
+        raise
+    visit.arrived(len(body))
+    return body
 
 
 def _host(peer: str) -> str:

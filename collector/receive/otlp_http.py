@@ -7,28 +7,29 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from collector.access.admission import Admission, Visit
 from collector.errors import MethodNotAllowed, NotFound, Refused, UnsupportedMedia
 from collector.receive import body, replies
 from collector.receive.intake import Intake
-from collector.request import Sender, Signal
+from collector.request import Signal
 
 
-def routes(intake: Intake) -> list[Route]:
+def routes(intake: Intake, admission: Admission) -> list[Route]:
     """Return the OTLP paths, for the application that serves the HTTP port."""
 
     def route(path: str, signal: Signal) -> Route:
         async def export(request: Request) -> Response:
-            return await _export(intake, signal, request)
+            return await _export(intake, admission, signal, request)
 
         return Route(path, export, methods=["POST"])
 
     return [route("/v1/traces", Signal.TRACES), route("/v1/logs", Signal.LOGS)]
 
 
-async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
+async def _export(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Response:
     try:
-        raw = await _read(intake, signal, request)
-        await intake.accept(signal, raw, Sender(peer=request.client.host if request.client else ""))
+        with _visit(intake, admission, signal, request) as visit:
+            await intake.accept(signal, await _read(intake, signal, request, visit), visit.sender)
     except Refused as refusal:
         return _response(replies.refused(refusal, media_of(request)))
     except ClientDisconnect:
@@ -36,14 +37,38 @@ async def _export(intake: Intake, signal: Signal, request: Request) -> Response:
     return _response(replies.accepted(replies.PROTOBUF))
 
 
-async def _read(intake: Intake, signal: Signal, request: Request) -> bytes:
+def _visit(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Visit:
+    declared = request.headers.get("content-length", "")
+    size = min(int(declared), intake.limit) if declared.isdecimal() else 0
     try:
-        _require_protobuf(request)
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        return await body.read(request.stream(), encoding, intake.limit)
+        return admission.visit(request.headers, peer_of(request), size)
     except Refused as refusal:
         intake.refuse_unread(refusal, signal)
         raise
+
+
+async def _read(intake: Intake, signal: Signal, request: Request, visit: Visit) -> bytes:
+    try:
+        _require_protobuf(request)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        async with visit.reading():
+            raw = await body.read(request.stream(), encoding, intake.limit, visit.grow)
+    except Refused as refusal:
+        intake.refuse_unread(refusal, signal)
+        raise
+    visit.arrived(len(raw))
+    return raw
+
+
+def peer_of(request: Request) -> str:
+    """Return the address a request comes from, "" for none."""
+    return request.client.host if request.client else ""
+
+
+async def refuse(request: Request, refusal: Exception) -> Response:
+    """Answer a refusal that a route raised, in the request's encoding."""
+    assert isinstance(refusal, Refused)  # noqa: S101 - what it is registered for
+    return _response(replies.refused(refusal, media_of(request)))
 
 
 async def refuse_path(request: Request, error: Exception) -> Response:

@@ -14,7 +14,17 @@ from google.protobuf import json_format
 from google.rpc.code_pb2 import Code
 from google.rpc.status_pb2 import Status
 
-from collector.errors import Malformed, MethodNotAllowed, NotFound, Refused, Retryable, TooLarge, UnsupportedMedia
+from collector.errors import (
+    Forbidden,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Refused,
+    Retryable,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMedia,
+)
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 RETRY_AFTER_SECONDS = 2  # the Python exporter gives up when the pause passes its own 10 s budget
@@ -34,6 +44,8 @@ _WORDS: dict[type[Refused], _Words] = {
     UnsupportedMedia: _Words(415, Code.INVALID_ARGUMENT, grpc.StatusCode.INVALID_ARGUMENT),
     NotFound: _Words(404, Code.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED),
     MethodNotAllowed: _Words(405, Code.UNIMPLEMENTED, grpc.StatusCode.UNIMPLEMENTED),
+    Unauthenticated: _Words(401, Code.UNAUTHENTICATED, grpc.StatusCode.UNAUTHENTICATED),
+    Forbidden: _Words(403, Code.PERMISSION_DENIED, grpc.StatusCode.PERMISSION_DENIED),
     Retryable: _Words(503, Code.UNAVAILABLE, grpc.StatusCode.UNAVAILABLE),
 }
 
@@ -60,6 +72,8 @@ def refused(refusal: Refused, media: str) -> HttpReply:
     headers = {"content-type": media}
     if isinstance(refusal, Retryable):
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(refusal, Unauthenticated):
+        headers["www-authenticate"] = "Bearer"
     return HttpReply(words.http, headers, body)
 
 

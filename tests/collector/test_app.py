@@ -24,7 +24,7 @@ def test_every_request_has_a_fate(tmp_path: Path) -> None:
         count = health["counters"]
         assert count["requests_received"] == 7
         assert count["requests_refused"] == 2
-        assert count["refused_Malformed"] == count["refused_UnsupportedMedia"] == 1
+        assert count["refused_malformed"] == count["refused_unsupported_media"] == 1
         assert count["requests_empty"] == 1
         assert count["requests_journaled"] == 4
         assert count["items_received"] == 7

@@ -21,7 +21,7 @@ from collector.schema import migrator
 
 ROOT = get_command(app)
 VERBS = [[name] for name, command in ROOT.commands.items() if not hasattr(command, "commands")]
-VERBS += [["schema", name] for name in ROOT.commands["schema"].commands]
+VERBS += [[group, name] for group in ("schema", "keys") for name in ROOT.commands[group].commands]
 FREE = ("--grpc-port", "0", "--http-port", "0", "--sql-port", "0")
 
 
@@ -76,7 +76,7 @@ def test_a_taken_port(tmp_path: Path, flag: str) -> None:
     ("arguments", "environment", "part"),
     [
         (("--batch-items", "none"), {}, "--batch-items (OTEL_INTERACTIONS_BATCH_ITEMS) cannot be 'none'"),
-        (("--host", "0.0.0.0"), {}, "--host (OTEL_INTERACTIONS_HOST) cannot be '0.0.0.0'"),
+        (("--host", "example.org"), {}, "--host (OTEL_INTERACTIONS_HOST) cannot be 'example.org'"),
         ((), {"OTEL_INTERACTIONS_GRPC_PORT": "70000"}, "--grpc-port (OTEL_INTERACTIONS_GRPC_PORT) cannot be '70000'"),
     ],
 )

@@ -66,7 +66,7 @@ def test_metrics_are_what_health_says(busy: CollectorProcess) -> None:
     assert ours <= set(FAMILIES)
     assert set(FAMILIES) - ours <= {"journal_limit_bytes"}, "a figure that is promised and not told"
     assert values(families["requests_received"]) == {("traces",): 4, ("logs",): 2}
-    assert values(families["requests_refused"]) == {("Malformed", "traces"): 1}
+    assert values(families["requests_refused"]) == {("malformed", "traces"): 1}
     assert values(families["items_stored"]) == {("traces",): 6, ("logs",): 1}
     assert values(families["status"]) == {("healthy",): 1, ("degraded",): 0, ("unhealthy",): 0}
     assert values(families["build_info"]) == {(told["version"],): 1}

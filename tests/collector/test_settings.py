@@ -12,7 +12,7 @@ from collector.errors import StartError
 from collector.settings import Settings
 
 BAD = {
-    "host": ["0.0.0.0", "::", "10.0.0.1", "example.org", "", "127.0.0.1:4317"],
+    "host": ["example.org", "", "127.0.0.1:4317"],
     "grpc_port": ["-1", "65536", "http", "", "1.5"],
     "http_port": ["-1", "65536", "x"],
     "sql_port": ["-1", "65536", "x"],
@@ -26,6 +26,12 @@ BAD = {
     "durability": ["disk", "", "FSYNC"],
     "duplicate_window_seconds": ["-1", "nan", "inf", "1e300"],
     "duplicate_window_requests": ["0", "-1", "all"],
+    "requests_per_second": ["-1", "fast", "nan", "inf"],
+    "bytes_per_second": ["-1", "1M", "nan", "inf"],
+    "burst_seconds": ["-1", "nan", "inf"],
+    "memory_limit_mib": ["0", "1G"],
+    "request_seconds": ["0", "-1", "nan", "inf"],
+    "max_connections": ["0", "many"],
     "session_idle_seconds": ["0", "-1", "nan", "inf", "1e300"],
     "drain_seconds": ["-1", "never", "nan", "inf", "1e300"],
     "log_level": ["loud", "INFO!", ""],
@@ -72,6 +78,13 @@ GOOD = {
     "durability": ("os", "fsync", "os", "fsync"),
     "duplicate_window_seconds": ("0", "2", 0.0, 2.0),
     "duplicate_window_requests": ("1", "2", 1, 2),
+    "keys_file": ("/run/a", "/run/b", Path("/run/a"), Path("/run/b")),
+    "requests_per_second": ("1", "2.5", 1.0, 2.5),
+    "bytes_per_second": ("1", "2.5", 1.0, 2.5),
+    "burst_seconds": ("0", "2", 0.0, 2.0),
+    "memory_limit_mib": ("64", "512", 64, 512),
+    "request_seconds": ("0.5", "2", 0.5, 2.0),
+    "max_connections": ("1", "2", 1, 2),
     "session_idle_seconds": ("0.5", "2", 0.5, 2.0),
     "drain_seconds": ("0", "2", 0.0, 2.0),
     "log_level": ("debug", "error", "debug", "error"),
@@ -129,6 +142,28 @@ def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable set to nothing, as compose files do, is a variable not set: the embedded engine, with its SQL port."""
     monkeypatch.setenv("OTEL_INTERACTIONS_CLICKHOUSE_URL", "")
     assert settings.load().clickhouse_url is None
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("0.0.0.0", False), ("::", False)],
+)
+def test_who_can_call(host: str, local: bool) -> None:
+    """An address tells whether other machines can call, which decides whether keys are demanded."""
+    assert settings.load(host=host).is_local is local
+
+
+def test_keys_lie_in_the_data_folder_unless_told_otherwise() -> None:
+    """The key file is in the data folder, or where it is named."""
+    assert settings.load(data_dir="/data").key_file == Path("/data/keys.json")
+    assert settings.load(data_dir="/data", keys_file="/run/secrets/keys").key_file == Path("/run/secrets/keys")
+
+
+def test_the_largest_request_has_room() -> None:
+    """A memory limit below the largest request allowed is refused: such a request would be sent again for ever."""
+    assert settings.load(memory_limit_mib="1", max_request_bytes=1 << 20).memory_limit_mib == 1
+    with pytest.raises(StartError, match=r"--memory-limit-mib 1 has no room .* --max-request-bytes 1048577"):
+        settings.load(memory_limit_mib="1", max_request_bytes=(1 << 20) + 1)
 
 
 def test_passwords_do_not_show() -> None:

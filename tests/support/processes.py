@@ -20,6 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
 from collector import datadir
+from collector.access import keyfile, keys
+from collector.access.keys import Scope
 from collector.query.questions import Asker
 
 START_SECONDS = 60
@@ -36,6 +38,7 @@ class CollectorProcess:
         self.flags = flags
         self.log = data_dir.with_suffix(".log")
         self.endpoints: dict[str, str] = {}
+        self.key = ""  # to show, once the collector asks for one
         self.process: subprocess.Popen[bytes] | None = None
 
     def launch(self, script: Path | None = None) -> None:
@@ -77,24 +80,32 @@ class CollectorProcess:
         """Send over gRPC; return when it is acknowledged."""
         with grpc.insecure_channel(self.endpoints["grpc"]) as channel:
             if isinstance(request, ExportTraceServiceRequest):
-                TraceServiceStub(channel).Export(request, timeout=30)
+                TraceServiceStub(channel).Export(request, timeout=30, metadata=tuple(self._shown().items()))
             else:
-                LogsServiceStub(channel).Export(request, timeout=30)
+                LogsServiceStub(channel).Export(request, timeout=30, metadata=tuple(self._shown().items()))
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
         """Send over HTTP."""
         return httpx.post(
-            f"http://{self.endpoints['http']}{path}", content=body, headers=headers or PROTOBUF, timeout=30
+            f"http://{self.endpoints['http']}{path}",
+            content=body,
+            headers=self._shown() | (headers or PROTOBUF),
+            timeout=30,
         )
 
     def health(self) -> dict[str, Any]:
         """Ask how it is."""
-        answer: dict[str, Any] = httpx.get(f"http://{self.endpoints['http']}/health", timeout=30).json()
+        answer: dict[str, Any] = httpx.get(
+            f"http://{self.endpoints['http']}/health", headers=self._shown(), timeout=30
+        ).json()
         return answer
+
+    def _shown(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
 
     def ask(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         """Query what it stored."""
-        with contextlib.closing(Asker(f"http://{self.endpoints['sql']}")) as asker:
+        with contextlib.closing(Asker(f"http://{self.endpoints['sql']}", self.key)) as asker:
             return asker.rows(sql, **parameters)
 
     def wait_until_stored(self, seconds: float = 30) -> None:
@@ -114,3 +125,10 @@ def running(data_dir: Path, *flags: str) -> Iterator[CollectorProcess]:
     finally:
         if collector.process and collector.process.poll() is None:
             collector.stop()
+
+
+def add_key(data_dir: Path, *scopes: Scope, tenant: str = "default", **limits: float) -> str:
+    """Add a key as the command line does, and return it."""
+    key, token = keys.make("test", tenant, frozenset(scopes or {Scope.INGEST}), **limits)
+    keyfile.add(data_dir / keyfile.FILE, key)
+    return token

@@ -11,10 +11,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
+from collector.access import row_policies
 from collector.query.clickhouse_http import native, query_settings, read_only
 from collector.query.clickhouse_http.embedded import Chunk, Control, Session
 from collector.query.clickhouse_http.http_query import HttpQuery
-from collector.query.clickhouse_http.query_error import QueryError
+from collector.query.clickhouse_http.query_error import QueryError, closed
 from collector.query.clickhouse_http.query_error import read_only as refuse
 from collector.query.clickhouse_http.query_settings import Caps
 
@@ -47,6 +48,8 @@ _STREAMED: Final = frozenset(
 )
 _WHOLE_SETTINGS: Final = ("extremes", "output_format_json_array_of_rows")  # they add a foot
 # They need a schema file, write one, or speak a wire protocol.
+# Of these indexes the engine takes values to try a condition on, before any row policy; of the others it takes hashes.
+_TELLING_INDEXES: Final = "SELECT DISTINCT name FROM system.data_skipping_indices WHERE type IN ('set', 'minmax')"
 _CLOSED_FORMATS: Final = frozenset(
     {"AvroConfluent", "CapnProto", "MySQLWire", "PNG", "PostgreSQLWire", "Protobuf", "ProtobufList", "ProtobufSingle"}
     | {"Template"}
@@ -64,6 +67,7 @@ class Engine:
     catalogue: read_only.Catalogue
     formats: dict[str, tuple[str, str]]  # lower case -> name, content type
     settings: frozenset[str]
+    telling_indexes: str  # comma-separated
     version: str
     timezone: str
     display_name: str
@@ -100,6 +104,7 @@ def open_engine(data_path: str, database: str, caps: Caps) -> Engine:
         catalogue=read_only.catalogue(session),
         formats={name.lower(): (name, content_type) for name, content_type in formats},
         settings=frozenset(name for [name] in rows("SELECT name FROM system.settings")),
+        telling_indexes=",".join(name for [name] in rows(_TELLING_INDEXES)),
         version=version,
         timezone=timezone,
         display_name=display_name,
@@ -109,10 +114,11 @@ def open_engine(data_path: str, database: str, caps: Caps) -> Engine:
 class Answer:
     """The result of one statement, while it is produced."""
 
-    def __init__(self, engine: Engine, query: HttpQuery) -> None:
-        """Nothing happens before `open`."""
+    def __init__(self, engine: Engine, query: HttpQuery, tenant: str = "") -> None:
+        """Nothing happens before `open`. Rows are those of `tenant`, "" for everybody's."""
         self._engine = engine
         self._query = query
+        self._tenant = tenant
         self._tag = uuid.uuid4().hex
         self._cancelled = threading.Event()
         self._session: Session | None = None
@@ -130,8 +136,11 @@ class Answer:
             QueryError: it is refused, or fails before its first row.
         """
         self._session = session = Session(self._engine.data_path)
+        if self._tenant:
+            for statement in row_policies.as_tenant(self._tenant):
+                session.query(statement, "Null")
         settings = self._prepared(session)
-        verdict = read_only.check(session, self._query.sql, self._query.parameters, self._engine.catalogue)
+        verdict = self._judged(session, self._query.sql, self._query.parameters)
         asked = verdict.output_format or self._query.default_format or _DEFAULT_FORMAT
         self.format, self.content_type = self._engine.output_format(asked)
         settings |= {name: self._engine.caps.lowered(name, text) for name, text in verdict.settings.items()}
@@ -140,9 +149,22 @@ class Answer:
             settings.setdefault("max_result_bytes", str(self._engine.caps.result_bytes))
         if self._query.protocol_version >= native.CUSTOM_SERIALIZATION:
             settings["output_format_native_write_json_as_string"] = "1"  # else its length cannot be told
+        if self._tenant:
+            settings |= self._discreet(settings)
         session.set(settings | {"log_comment": self._tag, "readonly": "1"})
         self.timezone = settings.get("session_timezone") or self._engine.timezone
         self._start(session)
+
+    def _judged(self, session: Session, sql: str, parameters: dict[str, str]) -> read_only.Verdict:
+        own = self._engine.database if self._tenant else None
+        return read_only.check(session, sql, parameters, self._engine.catalogue, own)
+
+    def _discreet(self, settings: dict[str, str]) -> dict[str, str]:
+        """Return what keeps a tenant's answer from telling how much others have."""
+        if telling := query_settings.TELLING.intersection(settings):
+            raise closed(f"Setting {min(telling)}")
+        ignored = self._engine.telling_indexes
+        return {"output_format_write_statistics": "0"} | ({"ignore_data_skipping_indices": ignored} if ignored else {})
 
     def _prepared(self, session: Session) -> dict[str, str]:
         engine = self._engine
@@ -150,10 +172,13 @@ class Answer:
         settings = query_settings.accepted(self._query.settings, engine.caps, engine.settings)
         if _FILTERS in settings:
             statement = read_only.filters_statement(settings[_FILTERS])
-            settings |= read_only.check(session, statement, {}, engine.catalogue).settings
+            settings |= self._judged(session, statement, {}).settings
         database = self._query.database
         # `default` is what clients call the database nobody told them; the engine's own of that name is a file system.
-        session.use(engine.database if database in {"", *engine.catalogue.closed_databases} else database)
+        database = engine.database if database in {"", *engine.catalogue.closed_databases} else database
+        if self._tenant and database != engine.database:
+            raise closed(f"Database {database[:100]}")
+        session.use(database)
         return settings
 
     def _start(self, session: Session) -> None:
@@ -201,10 +226,11 @@ class Answer:
         self._engine.control.cancel(self._tag)
 
     def summary(self) -> dict[str, str]:
-        """Return what it cost so far, as X-ClickHouse-Summary words it."""
+        """Return what it cost so far, as X-ClickHouse-Summary words it; to a tenant only what it got."""
+        read = ("0", "0") if self._tenant else (str(self.read_rows), str(self.read_bytes))
         return {
-            "read_rows": str(self.read_rows),
-            "read_bytes": str(self.read_bytes),
+            "read_rows": read[0],
+            "read_bytes": read[1],
             "written_rows": "0",
             "written_bytes": "0",
             "total_rows_to_read": "0",

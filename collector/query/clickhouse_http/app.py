@@ -16,6 +16,8 @@ Decisions
   writes it, and the connection is cut, so that nobody takes half a result for a whole one.
 - Formats with a head or a foot (JSON, Parquet, Arrow, …WithNames) are made whole in memory first, up to a cap.
 - A client that hangs up, or a stopping server, cancels the statement: `KILL QUERY` by a `log_comment` of ours.
+- A key of one tenant reads that tenant's rows: ClickHouse's own row policies see to it (`access/row_policies.py`), and
+  the guard closes what they do not know. Where the policies are not in force, such a key reads nothing.
 - Without keys, a request must name us by address or as localhost: a web page that lets its own name resolve to
   127.0.0.1 (DNS rebinding) gets nothing.
 
@@ -40,16 +42,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from collector.access.keys import ALL_TENANTS
+from collector.errors import Forbidden, Unauthenticated
 from collector.query.clickhouse_http import http_query
 from collector.query.clickhouse_http.answer import Answer, Engine, open_engine
 from collector.query.clickhouse_http.http_query import HttpQuery
 from collector.query.clickhouse_http.http_reply import Reply, exception_headers
 from collector.query.clickhouse_http.query_error import QueryError
 from collector.query.clickhouse_http.query_settings import Caps
+from collector.request import Sender
 
 log = logging.getLogger(__name__)
 
-Authenticate = Callable[[str, str], bool]  # (user, key) -> whether they may read
+# (key, peer) -> who that is; raises Unauthenticated or Forbidden. Without `Sender.key` nobody was asked for one.
+Authenticate = Callable[[str, str], Sender]
 Result = TypeVar("Result")
 
 _HELD_BACK: Final = 1 << 20
@@ -68,6 +74,7 @@ def clickhouse_http_app(
     caps: Caps | None = None,
     slots: int = 8,
     authenticate: Authenticate | None = None,
+    tenants: bool = False,
     hosts: Collection[str] = (),
 ) -> Starlette:
     """Return the ASGI application; the engine opens when its lifespan starts and is left when it ends.
@@ -77,10 +84,12 @@ def clickhouse_http_app(
         database: What statements mean that name no database.
         caps: The most one statement may cost.
         slots: How many statements run at once.
-        authenticate: Who may read; without it, everybody who reaches the port under an address or a name in `hosts`.
+        authenticate: Who may read, where keys are asked for; else everybody who reaches the port under an address or
+            a name in `hosts`.
+        tenants: Whether row policies are in force, so that keys of one tenant may read.
         hosts: Names, besides localhost, under which clients without keys may call.
     """
-    endpoint = _Endpoint(data_path, database, caps or Caps(), slots, _Doorman(authenticate, hosts))
+    endpoint = _Endpoint(data_path, database, caps or Caps(), slots, _Doorman(authenticate, hosts, tenants=tenants))
     return Starlette(
         routes=[
             Route("/", endpoint, methods=_METHODS),
@@ -103,22 +112,42 @@ def _no_such_path(request: Request, _: Exception) -> Response:
 class _Doorman:
     """Decides who may ask."""
 
-    def __init__(self, authenticate: Authenticate | None, hosts: Collection[str]) -> None:
+    def __init__(self, authenticate: Authenticate | None, hosts: Collection[str], *, tenants: bool) -> None:
         self._authenticate = authenticate
         self._hosts = {"localhost", *hosts}
+        self._tenants = tenants
 
-    def admit(self, request: Request, query: HttpQuery) -> None:
-        """Raise QueryError for who may not."""
-        if self._authenticate is None:
+    def admit(self, request: Request) -> str:
+        """Return whose rows they read, "" for everybody's.
+
+        Raises:
+            QueryError: they may not ask.
+        """
+        sender = self._sender(http_query.key_of(request), request.client.host if request.client else "")
+        if not sender.key:
             host = request.url.hostname or ""
             if host not in self._hosts and not _is_address(host):
-                raise QueryError(516, "AUTHENTICATION_FAILED", f"Without keys nobody calls here as {host[:100]}.")
-        elif not self._authenticate(query.user, query.key):
+                raise QueryError(497, "ACCESS_DENIED", f"Without keys nobody calls here as {host[:100]}.")
+            return ""
+        if sender.tenant == ALL_TENANTS:
+            return ""
+        if not self._tenants:
             raise QueryError(
-                516,
-                "AUTHENTICATION_FAILED",
-                f"{query.user[:100]}: Authentication failed: password is incorrect or there is no such user.",
+                497, "ACCESS_DENIED", "Keys of one tenant cannot ask SQL here: row policies are not in force."
             )
+        return sender.tenant
+
+    def _sender(self, key: str, peer: str) -> Sender:
+        if self._authenticate is None:
+            return Sender(peer=peer)
+        try:
+            return self._authenticate(key, peer)
+        except Unauthenticated as error:
+            raise QueryError(
+                516 if key else 194, "AUTHENTICATION_FAILED" if key else "REQUIRED_PASSWORD", str(error)
+            ) from None
+        except Forbidden as error:
+            raise QueryError(497, "ACCESS_DENIED", str(error)) from None
 
 
 def _is_address(host: str) -> bool:
@@ -158,22 +187,22 @@ class _Endpoint:
         request = Request(scope, receive)
         with contextlib.suppress(ClientDisconnect):
             try:
+                tenant = self._doorman.admit(request)
                 query = await http_query.read(request)
-                self._doorman.admit(request, query)
                 if query.given:
-                    await self._answer(request, query, send)
+                    await self._answer(request, query, tenant, send)
                 else:
                     await _ok(request)(scope, receive, send)
             except QueryError as error:
                 log.debug("refused: %s", error.message)
                 await self._error(error)(scope, receive, send)
 
-    async def _answer(self, request: Request, query: HttpQuery, send: Send) -> None:
+    async def _answer(self, request: Request, query: HttpQuery, tenant: str, send: Send) -> None:
         if self._slots.statistics().tasks_waiting >= _MAX_WAITING:
             raise QueryError(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries.")
         reply: Reply | None = None
         with anyio.move_on_after(self._seconds) as time:
-            async with self._slots, self._started(query, request) as answer:
+            async with self._slots, self._started(query, tenant, request) as answer:
                 held, ended = await self._hold_back(answer, query)
                 reply = Reply(self._opened(), query, answer, send)
                 if ended or request.method == "HEAD":
@@ -190,8 +219,8 @@ class _Endpoint:
         return self._engine
 
     @contextlib.asynccontextmanager
-    async def _started(self, query: HttpQuery, request: Request) -> AsyncIterator[Answer]:
-        answer = Answer(self._opened(), query)
+    async def _started(self, query: HttpQuery, tenant: str, request: Request) -> AsyncIterator[Answer]:
+        answer = Answer(self._opened(), query, tenant)
         self._running.add(answer)
         watch = asyncio.create_task(self._watch(request, answer))
         try:
@@ -202,7 +231,7 @@ class _Endpoint:
             watch.cancel()
             with anyio.CancelScope(shield=True):
                 await self._in_thread(answer.close)
-            log.debug("%s by %s: %d rows, %d bytes", query.query_id, query.user, answer.rows, answer.bytes)
+            log.debug("%s: %d rows, %d bytes", query.query_id, answer.rows, answer.bytes)
 
     async def _watch(self, request: Request, answer: Answer) -> None:
         """Cancel the statement when the client is gone or has had its time."""

@@ -33,8 +33,6 @@ class HttpQuery:
     database: str
     default_format: str
     query_id: str
-    user: str
-    key: str
     gzip: bool
     given: bool  # something was asked; without it the answer is "Ok."
 
@@ -66,7 +64,6 @@ async def read(request: Request) -> HttpQuery:
         values |= fields
     _refuse_native_compression(values)
     sql = "\n".join(part for part in (values.get("query", ""), _text(body)) if part)
-    user, key = _credentials(request, values)
     headers = request.headers
     return HttpQuery(
         sql=sql,
@@ -75,8 +72,6 @@ async def read(request: Request) -> HttpQuery:
         database=values.get("database") or headers.get("x-clickhouse-database", ""),
         default_format=headers.get("x-clickhouse-format") or values.get("default_format", ""),
         query_id=_query_id(values.get("query_id") or headers.get("x-clickhouse-query-id", "")),
-        user=user,
-        key=key,
         gzip=_wants_gzip(request, values),
         given=bool(sql.strip()) or request.method == "POST",
     )
@@ -154,20 +149,26 @@ def _refuse_native_compression(values: dict[str, str]) -> None:
             )
 
 
-def _credentials(request: Request, values: dict[str, str]) -> tuple[str, str]:
+def key_of(request: Request) -> str:
+    """Return the key that came with a request, in any of the ways ClickHouse's clients and ours send one; "" without.
+
+    Who the user is says the key, so names are not looked at. Nothing of the body is read.
+
+    Raises:
+        QueryError: the credentials are not what they say.
+    """
     headers = request.headers
-    if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
-        return headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", "")
+    if key := headers.get("x-clickhouse-key") or headers.get("x-api-key"):
+        return key
     scheme, _, coded = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
-            user, _, key = base64.b64decode(coded, validate=True).decode().partition(":")
+            return base64.b64decode(coded, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             raise QueryError(516, "AUTHENTICATION_FAILED", "Invalid authentication: not Basic credentials.") from None
-        return user, key
     if scheme.lower() == "bearer":
-        return "default", coded.strip()
-    return values.get("user", "default"), values.get("password", "")
+        return coded.strip()
+    return request.query_params.get("password", "")
 
 
 def _query_id(asked: str) -> str:

@@ -14,6 +14,10 @@ call AI services, and `EXISTS default.name`, which asks for a file. So a stateme
    text, into the SELECT that names the same table, and that is judged.
 3. `readonly = 1` on the connection it runs on. Settings in a statement's own SETTINGS clause that a reader may change
    are applied before that; the clause then changes nothing and passes.
+
+Who reads for one tenant reads through row policies and grants (`collector.access.row_policies`). The guard closes to
+them what policies and grants do not know: tables of `system` that tell of everybody, EXPLAIN, and names that only the
+engine would see (identifiers sent as parameters).
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from typing import Any, Final
 
 from collector.query.clickhouse_http import query_settings
 from collector.query.clickhouse_http.embedded import Session, quoted
-from collector.query.clickhouse_http.query_error import QueryError, bad_arguments, read_only
+from collector.query.clickhouse_http.query_error import QueryError, bad_arguments, closed, read_only
 
 _TREE = (
     "WITH parseQueryToJSON({q:String}) AS tree, "
@@ -94,12 +98,39 @@ _TABLE_FUNCTIONS: Final = frozenset(
 )
 _FUNCTIONS: Final = frozenset({"file", "logtrace", "generateserialid"})  # and those that call AI services
 _TABLES: Final = frozenset({"stack_trace"})  # signals every thread of our process
-_IN: Final = frozenset({"in", "notin", "globalin", "globalnotin", "nullin", "notnullin", "globalnullin"})
+_IN: Final = frozenset(
+    f"{place}{negation}{null}in{ending}"
+    for place in ("", "global")
+    for negation in ("", "not")
+    for null in ("", "null")
+    for ending in ("", "ignoreset")
+)
+# What a tenant may see of `system`: what the engine is, not what is in it.
+_SYSTEM: Final = frozenset(
+    {
+        "aggregate_function_combinators",
+        "collations",
+        "data_type_families",
+        "formats",
+        "functions",
+        "keywords",
+        "numbers",
+        "numbers_mt",
+        "one",
+        "settings",
+        "table_functions",
+        "time_zones",
+        "zeros",
+        "zeros_mt",
+    }
+)
+_SHOWN_TO_ALL: Final = frozenset({"caches", "cluster", "clusters", "merges"})
 
 # From the canonical text, so there is one space and one spelling.
 _REWRITES: Final = (
     (re.compile(r"DESCRIBE (?:TABLE )?|(?:EXISTS|SHOW CREATE) (?:TABLE|VIEW|DICTIONARY|DATABASE) "), "SELECT * FROM "),
-    (re.compile(r"SHOW (?:PROCESSLIST|ENGINES|FUNCTIONS(?: I?LIKE '(?:[^'\\]|\\.)*')?)(?![^ ])"), "SELECT 1"),
+    (re.compile(r"SHOW (?:ENGINES|FUNCTIONS(?: I?LIKE '(?:[^'\\]|\\.)*')?)(?![^ ])"), "SELECT 1"),
+    (re.compile(r"SHOW PROCESSLIST(?![^ ])"), "SELECT * FROM system.processes"),
 )
 _FILTERS: Final = "additional_table_filters"
 
@@ -110,6 +141,7 @@ Node = dict[str, Any]
 class Catalogue:
     """What the guard has to know of this engine, asked once."""
 
+    databases: frozenset[str]
     closed_databases: frozenset[str]  # their table names are file names
     table_functions: frozenset[str]  # lower case, without those that are ordinary functions too
     closed_functions: frozenset[str]
@@ -132,14 +164,24 @@ def catalogue(session: Session) -> Catalogue:
 
     functions = names("SELECT lower(name) FROM system.functions")
     return Catalogue(
+        names("SELECT name FROM system.databases"),
         names("SELECT name FROM system.databases WHERE engine NOT IN ('Atomic', 'Memory', 'Ordinary', 'Replicated')"),
         names("SELECT lower(name) FROM system.table_functions") - functions - _TABLE_FUNCTIONS,
         names("SELECT lower(name) FROM system.functions WHERE categories = 'AI'") | _FUNCTIONS,
     )
 
 
-def check(session: Session, sql: str, parameters: Mapping[str, str], known: Catalogue) -> Verdict:
+def check(
+    session: Session, sql: str, parameters: Mapping[str, str], known: Catalogue, own: str | None = None
+) -> Verdict:
     """Judge a statement without running any of it.
+
+    Args:
+        session: A connection, to ask the engine's parser.
+        sql: The statement.
+        parameters: What its `{name:Type}` stand for.
+        known: What there is.
+        own: The one database a tenant may read, None for who reads everything.
 
     Raises:
         QueryError: it is not one statement, does not parse, or does more than read.
@@ -150,10 +192,10 @@ def check(session: Session, sql: str, parameters: Mapping[str, str], known: Cata
     except QueryError as error:
         if _NOT_IN_JSON not in error.message:
             raise
-        verdict = _Inspector(session, parameters, known).inspect(_tree(session, _rewritten(session, sql)))
+        verdict = _Inspector(session, parameters, known, own).inspect(_tree(session, _rewritten(session, sql)))
         verdict.whole = True
         return verdict
-    return _Inspector(session, parameters, known).inspect(tree)
+    return _Inspector(session, parameters, known, own).inspect(tree)
 
 
 def _require_one_that_reads(session: Session, sql: str) -> None:
@@ -204,10 +246,12 @@ def _escaped(text: str) -> str:
 class _Inspector:
     """Looks at every node of one tree."""
 
-    def __init__(self, session: Session, parameters: Mapping[str, str], known: Catalogue) -> None:
+    def __init__(self, session: Session, parameters: Mapping[str, str], known: Catalogue, own: str | None) -> None:
         self._session = session
         self._parameters = parameters
         self._known = known
+        self._own = own
+        self._foreign = known.databases - {own} if own else frozenset[str]()
         self._verdict = Verdict()
         self._checks = {
             "Function": self._function,
@@ -216,6 +260,8 @@ class _Inspector:
             "TableIdentifier": self._table,
             "SetQuery": self._settings,
             "QueryParameter": self._parameter,
+            "ExplainQuery": self._explain,
+            "ShowTablesQuery": self._show,
         }
 
     def inspect(self, tree: Node) -> Verdict:
@@ -256,9 +302,21 @@ class _Inspector:
         parts += [self._value(child) for child in node.get("children", []) if child["type"] == "QueryParameter"]
         if self._known.closed_databases.intersection(parts[:-1] or ()) or _TABLES.intersection(parts):
             raise read_only(f"Table {'.'.join(parts)} is not served here.")
+        if parts[0] in self._foreign and not (parts[0] == "system" and parts[1:2] and parts[1] in _SYSTEM):
+            raise closed(f"Table {'.'.join(parts)}")
+
+    def _explain(self, _: Node) -> None:
+        if self._own:
+            raise closed("EXPLAIN")
+
+    def _show(self, node: Node) -> None:
+        if self._own and _SHOWN_TO_ALL.intersection(node):
+            raise closed("This SHOW")
 
     def _parameter(self, node: Node) -> None:
         if node["param_type"].strip() == "Identifier":
+            if self._own:
+                raise closed("An identifier as a parameter")
             value = self._value(node)
             if "\\" in value or value in self._known.closed_databases:
                 raise read_only(f"Identifier {value} is not served here.")
@@ -272,13 +330,15 @@ class _Inspector:
         for change in node.get("changes", []):
             if query_settings.is_allowed(change["name"]):
                 self._verdict.settings[change["name"]] = _setting_text(change["value"])
+            elif self._own:  # `readonly` refuses it too, but not in a subquery
+                raise closed(f"Setting {change['name']}")
             if change["name"] == _FILTERS:
                 self._filters(change["value"])
 
     def _filters(self, value: Node) -> None:
         for expression in filter_expressions(value):
             # What is an expression here is one there: the parentheses cannot make a call disappear.
-            verdict = check(self._session, f"SELECT ({expression}\n)", self._parameters, self._known)
+            verdict = check(self._session, f"SELECT ({expression}\n)", self._parameters, self._known, self._own)
             if verdict.settings:
                 raise read_only()
 

@@ -26,7 +26,7 @@ class Shelf:
     async def append(self, request: Request) -> None:
         """Keep or refuse."""
         if self.full:
-            raise Retryable("the disk is full")
+            raise Retryable("the disk is full", reason="disk_full")
         self.kept.append(request)
 
 
@@ -57,16 +57,21 @@ async def test_empty_leaves_no_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "full", "error"), [(b"\xff", False, Malformed), (BODY * 50, False, TooLarge), (BODY, True, Retryable)]
+    ("body", "full", "error", "reason"),
+    [
+        (b"\xff", False, Malformed, "malformed"),
+        (BODY * 50, False, TooLarge, "too_large"),
+        (BODY, True, Retryable, "disk_full"),
+    ],
 )
-async def test_refused(body: bytes, full: bool, error: type[Exception]) -> None:
+async def test_refused(body: bytes, full: bool, error: type[Exception], reason: str) -> None:
     """What is malformed, too large or not durable is refused, and counted by its reason."""
     shelf, counters = Shelf(full=full), Counters()
     with pytest.raises(error):
         await Intake(shelf.append, len(BODY), counters).accept(Signal.TRACES, body, Sender())
     assert shelf.kept == []
     snapshot = counters.snapshot()
-    assert snapshot["requests_received"] == snapshot["requests_refused"] == snapshot[f"refused_{error.__name__}"] == 1
+    assert snapshot["requests_received"] == snapshot["requests_refused"] == snapshot[f"refused_{reason}"] == 1
     assert "requests_journaled" not in snapshot
 
 

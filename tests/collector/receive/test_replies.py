@@ -17,6 +17,8 @@ REFUSALS = [
     (errors.UnsupportedMedia, 415, 3, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.NotFound, 404, 5, grpc.StatusCode.UNIMPLEMENTED),
     (errors.MethodNotAllowed, 405, 12, grpc.StatusCode.UNIMPLEMENTED),
+    (errors.Unauthenticated, 401, 16, grpc.StatusCode.UNAUTHENTICATED),
+    (errors.Forbidden, 403, 7, grpc.StatusCode.PERMISSION_DENIED),
     (errors.Retryable, 503, 14, grpc.StatusCode.UNAVAILABLE),
 ]
 
@@ -47,6 +49,7 @@ def test_words(kind: type[errors.Refused], status: int, code: int, grpc_code: gr
         assert (parsed.code, parsed.message) == (code, "it did not fit; hint: make it smaller")
     assert replies.grpc_status(refusal) == (grpc_code, "it did not fit; hint: make it smaller")
     assert (reply.headers.get("retry-after") == "2") == (status == 503)
+    assert (reply.headers.get("www-authenticate") == "Bearer") == (status == 401)
 
 
 def test_only_retryable_is_sent_again() -> None:

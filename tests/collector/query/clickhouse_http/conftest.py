@@ -69,6 +69,6 @@ def sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
 
 @pytest.fixture(scope="session")
 def locked_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
-    """A server that only `reader` with the key `s3cret` may read."""
+    """A server that only who has the key `s3cret` may read."""
     with serving(tmp_path_factory.mktemp("locked"), key="s3cret") as port:
         yield port

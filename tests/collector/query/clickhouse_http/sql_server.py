@@ -14,8 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from collector.access import row_policies
+from collector.errors import Unauthenticated
 from collector.query.clickhouse_http import clickhouse_http_app
 from collector.query.clickhouse_http.query_settings import Caps
+from collector.request import Sender
 
 TABLES = """
 CREATE DATABASE otel
@@ -26,15 +29,35 @@ CREATE VIEW otel.nouns AS SELECT * FROM otel.words WHERE kind = 'noun'
 """
 
 
+# Of tenants; its index keeps values, and is large enough to be asked.
+OWNED = """
+CREATE TABLE otel.owned (tenant String, text String, INDEX kept text TYPE set(9)) ENGINE = MergeTree ORDER BY tenant
+INSERT INTO otel.owned SELECT if(number < 50000, 'a', 'b'), if(number < 50000, '17', 'hush') FROM numbers(100000)
+"""
+
+
+def admitted(given: str, key: str, peer: str) -> Sender:
+    """Let in who has the key, to read everything, and `tenant-a`."""
+    if given not in {key, "tenant-a"}:
+        raise Unauthenticated("the key is not valid")
+    return Sender(tenant="*" if given == key else "a", key="reader", peer=peer)
+
+
 def main(data_path: str, key: str) -> None:
     """Serve until killed. With a key, only who knows it may read."""
-    engine = chdb.connect(os.path.realpath(data_path))
-    for statement in TABLES.strip().splitlines():
+    path = os.path.realpath(data_path)
+    if key:
+        with row_policies.config([row_policies.Table("owned", "tenant", is_view=False)]) as config:
+            engine = chdb.connect(f"{path}?config-file={config}")
+    else:
+        engine = chdb.connect(path)
+    for statement in (TABLES + (OWNED if key else "")).strip().splitlines():
         engine.query(statement)
     app = clickhouse_http_app(
         data_path,
+        tenants=bool(key),
         caps=Caps(seconds=4, memory_bytes=256 << 20, result_bytes=16 << 20),
-        authenticate=(lambda user, given: (user, given) == ("reader", key)) if key else None,
+        authenticate=(lambda given, peer: admitted(given, key, peer)) if key else None,
     )
 
     def probe(_: Request) -> JSONResponse:

@@ -276,14 +276,19 @@ def test_keys(locked_sql):
     def status(**how: object) -> int:
         return locked_sql.http.post("/", content="SELECT 1", **how).status_code
 
-    assert status() == 403
-    assert status(auth=("reader", "wrong")) == 403
+    assert status() == 401
+    assert status(auth=("reader", "wrong")) == 401
     assert status(auth=("reader", "s3cret")) == 200
     assert status(headers={"x-clickhouse-user": "reader", "x-clickhouse-key": "s3cret"}) == 200
     assert status(params={"user": "reader", "password": "s3cret"}) == 200
-    assert status(headers={"authorization": "Basic ???"}) == 403
+    assert status(headers={"authorization": "Bearer s3cret"}) == 200
+    assert status(headers={"x-api-key": "s3cret"}) == 200
+    assert status(headers={"authorization": "Basic ???"}) == 401
     assert status(auth=("reader", "s3cret"), headers={"host": "collector:8123"}) == 200
     assert locked_sql.http.get("/ping").status_code == 200
+    missing = locked_sql.http.post("/", content="SELECT 1")
+    assert missing.headers["x-clickhouse-exception-code"] == "194"
+    assert missing.headers["www-authenticate"].startswith("Basic")
 
 
 def test_methods(sql):

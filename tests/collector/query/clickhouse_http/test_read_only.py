@@ -190,6 +190,11 @@ HOSTILE = [
     "SELECT 1 IN default.`secret.csv`",
     "SELECT 1 IN {database:Identifier}.`secret.csv`",
     "SELECT 1 IN system.stack_trace",
+    *(
+        f"SELECT {name}(1, default.`secret.csv`)"
+        for name in ("globalNotNullIn", "inIgnoreSet", "globalNullInIgnoreSet")
+    ),
+    "SELECT notNullInIgnoreSet('a', system.stack_trace)",
     "SELECT * FROM words WHERE word = (SELECT file('secret.csv'))",
     "SELECT 1 FROM words ORDER BY file('secret.csv')",
     "SELECT 1 FROM words GROUP BY file('secret.csv')",

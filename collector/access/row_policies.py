@@ -1,0 +1,110 @@
+"""ClickHouse's own row policies in the embedded engine: who reads for one tenant gets that tenant's rows.
+
+The engine takes no CREATE USER and no CREATE ROW POLICY, but it reads a users file when it opens, and in there stand a
+role for tenants, what the role may SELECT, and a row policy for each of these tables. A connection becomes a tenant's
+by two statements (`as_tenant`); after `readonly = 1` there is no way back.
+
+Why row policies and not `additional_table_filters` or a WHERE added to the query: those are conditions like any other,
+and the optimizer runs the cheap ones first. `WHERE toUInt64(input_text) = 1` then fails on another tenant's row and
+quotes it in the error. A row policy is applied while rows are read, before PREWHERE.
+
+What a policy does not hide is what never reads rows. The range of the primary key in each granule is looked at before
+(as on a ClickHouse server): who divides by a timestamp can learn that something happened at that second, not whose or
+what.
+
+Open to tenants are the tables and views of our database with a column `tenant` or `Tenant`; rows of tenant '' are
+everybody's. Everything else in it is closed by the missing grant, also behind a view.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from collector.clickhouse import ClickHouse
+
+DATABASE = "otel"
+_OWNER, _TENANT = "collector_owner", "collector_tenant"
+_TAG = "query_cache_tag"  # a setting that does nothing without the query cache; a policy can read it
+
+_TABLES = f"""
+SELECT c.table, c.name, t.engine = 'View'
+FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
+WHERE c.database = '{DATABASE}' AND lower(c.name) = 'tenant' AND c.type IN ('String', 'LowCardinality(String)')
+  AND (t.engine = 'View' OR endsWith(t.engine, 'MergeTree'))
+ORDER BY c.table
+"""  # noqa: S608 - a constant
+_USERS = """<clickhouse>
+<profiles><default/></profiles>
+<quotas><default/></quotas>
+<roles>
+<{owner}><grants><query>GRANT ALL ON *.* WITH GRANT OPTION</query></grants></{owner}>
+<{tenant}><grants>{grants}</grants></{tenant}>
+</roles>
+<users><default>
+<password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+<grants><query>GRANT {owner}</query><query>GRANT {tenant}</query></grants>
+<databases><{database}>{policies}</{database}></databases>
+</default></users>
+</clickhouse>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table or view whose rows belong to tenants."""
+
+    name: str
+    column: str
+    is_view: bool
+
+    @property
+    def condition(self) -> str:
+        """Which rows a connection reads: all as the owner, else its tenant's and everybody's."""
+        return f"has(currentRoles(), '{_OWNER}') OR `{self.column}` IN ('', getSetting('{_TAG}'))"
+
+
+def tables(database: ClickHouse) -> list[Table]:
+    """Return what tenants may read, as the schema stands."""
+    return [Table(str(name), str(column), bool(view)) for name, column, view in database.rows(_TABLES)]
+
+
+@contextlib.contextmanager
+def config(found: list[Table]) -> Iterator[Path]:
+    """Give the configuration to open the engine with; it is read once, when the engine opens.
+
+    It lies where temporary files do: the engine takes the path as an option and splits it at `&`, which a data
+    directory's name may have.
+    """
+    with tempfile.TemporaryDirectory(prefix="otel-interactions-") as name:
+        folder = Path(name)
+        grants = "".join(f"<query>GRANT SELECT ON {DATABASE}.{each.name}</query>" for each in found)
+        policies = "".join(
+            f"<{each.name}><filter>{escape(each.condition)}</filter></{each.name}>"
+            for each in found
+            if not each.is_view
+        )
+        users = _USERS.format(owner=_OWNER, tenant=_TENANT, grants=grants, policies=policies, database=DATABASE)
+        (folder / "users.xml").write_text(users)
+        main = folder / "config.xml"
+        main.write_text(f"<clickhouse><users_config>{folder / 'users.xml'}</users_config></clickhouse>")
+        yield main
+
+
+def in_force(database: ClickHouse) -> bool:
+    """Tell whether the engine has exactly the policies that its tables need: then tenants may read."""
+    if not database.rows(f"SELECT has(currentRoles(), '{_OWNER}')")[0][0]:  # it was opened without our file
+        return False
+    wanted = {(each.name, each.condition) for each in tables(database) if not each.is_view}
+    found = database.rows(f"SELECT table, select_filter FROM system.row_policies WHERE database = '{DATABASE}'")  # noqa: S608
+    return bool(wanted) and {(str(table), str(condition)) for table, condition in found} == wanted
+
+
+def as_tenant(tenant: str) -> list[str]:
+    """Return the statements that make a connection read for one tenant, to be run before it becomes read-only."""
+    quoted = tenant.replace("\\", "\\\\").replace("'", "\\'")
+    return [f"SET ROLE {_TENANT}", f"SET {_TAG} = '{quoted}'"]
