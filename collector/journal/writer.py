@@ -67,7 +67,7 @@ class _Refusing:
         self._why = self._hint = ""
 
     def error(self) -> Retryable:
-        return Retryable(self._why, hint=self._hint)
+        return Retryable(self._why, hint=self._hint, reason="journal")
 
     def begin(self, why: str, hint: str = "") -> None:
         now = time.monotonic()

@@ -69,8 +69,8 @@ def server(intake: Intake, admission: Admission, host: str, port: int, connectio
 def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
     async def export(_: object, context: Context) -> bytes:
         try:
-            with _visit(intake, admission, context) as visit:
-                body = await _read(intake, visit, context)
+            with _visit(intake, admission, signal, context) as visit:
+                body = await _read(intake, visit, signal, context)
                 accepting = intake.accept(signal, body, visit.sender)
                 del body  # `accept` lets go of it as soon as there is a copy
                 await visit.during(accepting)
@@ -81,23 +81,23 @@ def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
     return export
 
 
-def _visit(intake: Intake, admission: Admission, context: Context) -> Visit:
+def _visit(intake: Intake, admission: Admission, signal: Signal, context: Context) -> Visit:
     metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
     try:
         return admission.visit(metadata, _host(context.peer()))
     except Refused as refusal:
-        intake.refuse_unread(refusal)
+        intake.refuse_unread(refusal, signal)
         raise
 
 
-async def _read(intake: Intake, visit: Visit, context: Context) -> bytes:
+async def _read(intake: Intake, visit: Visit, signal: Signal, context: Context) -> bytes:
     try:
         async with visit.reading(intake.limit):
             body = await context.read()
         if not isinstance(body, bytes):  # the end of the stream
             raise Malformed("the call carries no message")
     except Refused as refusal:
-        intake.refuse_unread(refusal)
+        intake.refuse_unread(refusal, signal)
         raise
     visit.arrived(len(body))
     return body
