@@ -27,6 +27,7 @@ from collector.query.clickhouse_http import Caps, clickhouse_http_app
 from collector.receive import otlp_grpc, otlp_http
 from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
+from collector.receive.json_api import endpoint as json_api
 from collector.request import Signal
 from collector.schema import migrator
 from collector.settings import Settings
@@ -150,6 +151,7 @@ class Collector:
     def _http_app(self) -> FastAPI:
         app = FastAPI(title="otel-interactions collector", version=version("otel-interactions"), docs_url=None)
         app.router.routes.extend(otlp_http.routes(self._intake))
+        app.router.routes.extend(json_api.routes(self._intake))
         app.include_router(health.router(self._monitor()))
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         return app
