@@ -148,7 +148,9 @@ def _with(shared: dict[str, Any], item: Any) -> Any:
     if not isinstance(item, dict):
         return item
     own = {to_snake(name) for name, value in item.items() if value is not None}
-    return item | {name: value for name, value in shared.items() if to_snake(name) not in own}
+    lent = {name: value for name, value in shared.items() if to_snake(name) not in own}
+    empty = {to_snake(name) for name in lent}
+    return lent | {name: value for name, value in item.items() if to_snake(name) not in empty}
 
 
 def _rejected(index: int, problem: ValidationError) -> Rejected:

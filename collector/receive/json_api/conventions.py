@@ -73,4 +73,5 @@ METADATA: Final = "interaction.metadata"  # JSON text: what else stood in the it
 EXTRA: Final = "interaction.extra"  # JSON text: fields of the item that no shape names
 PROPS: Final = "interaction.props"  # JSON text: properties of the component an error came from
 PROMPT_LENGTH: Final = "interaction.prompt.length"  # int, characters
+TOKENS: Final = "interaction.tokens"  # int, where the client also said the tokens of the answer
 RESOLVED: Final = "interaction.resolved"  # bool

@@ -70,7 +70,7 @@ class Interaction(Snake, Item):
 
     def common(self) -> dict[str, Value | None]:
         """Return the attributes that every kind may have."""
-        return super().common() | {names.DETAILS: rest(getattr(self, "content", None))}
+        return super().common() | {names.DETAILS: rest(vars(self)["content"])}
 
 
 class AnswerFacts(Snake):
@@ -78,7 +78,7 @@ class AnswerFacts(Snake):
 
     model: str | None = Field(default=None, description="The model that answered.")
     provider: str | None = Field(default=None, description="Who runs the model.")
-    tokens: Count | None = Field(default=None, description="Tokens of the answer: the same as output_tokens.")
+    tokens: Count | None = Field(default=None, description="Tokens of the answer, unless output_tokens says them.")
     input_tokens: Count | None = Field(default=None, description="Tokens read.")
     output_tokens: Count | None = Field(default=None, description="Tokens written.")
     cost_usd: Cost | None = Field(default=None, description="What it cost, in US dollars.")
@@ -93,18 +93,20 @@ class AnswerMetadata(InteractionMetadata, AnswerFacts):
 
 
 def _answer(item: Item, text: str | None, length: int | None) -> Draft:
-    first, written = item.given.get("ttft_ms"), item.given.get("output_tokens")
-    took, finish = item.given.get("response_time_ms"), item.given.get("finish_reason")
+    given = item.given.get
+    first, took, finish = given("ttft_ms"), given("response_time_ms"), given("finish_reason")
+    tokens, written = given("tokens"), given("output_tokens")
     fields: dict[str, Value | None] = {
-        names.GEN_AI_REQUEST_MODEL: item.given.get("model"),
-        names.GEN_AI_PROVIDER_NAME: item.given.get("provider"),
-        names.GEN_AI_INPUT_TOKENS: item.given.get("input_tokens"),
-        names.GEN_AI_OUTPUT_TOKENS: item.given.get("tokens") if written is None else written,
-        names.COST_USD: item.given.get("cost_usd"),
+        names.GEN_AI_REQUEST_MODEL: given("model"),
+        names.GEN_AI_PROVIDER_NAME: given("provider"),
+        names.GEN_AI_INPUT_TOKENS: given("input_tokens"),
+        names.GEN_AI_OUTPUT_TOKENS: tokens if written is None else written,
+        names.TOKENS: None if written is None else tokens,
+        names.COST_USD: given("cost_usd"),
         names.GEN_AI_FINISH_REASONS: None if finish is None else [finish],
         names.RESPONSE_TIME_MS: took,
         names.GEN_AI_TIME_TO_FIRST_CHUNK: None if first is None else first / 1e3,
-        names.MOOD: item.given.get("mood"),
+        names.MOOD: given("mood"),
         names.TEXT_LENGTH: len(text) if length is None and text is not None else length,
     }
     return Draft("assistant_response", fields | message("assistant", text, finish), started_ms=took or 0.0)

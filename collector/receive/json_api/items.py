@@ -144,8 +144,9 @@ class Item(Context, ABC):
     def given(self) -> dict[str, Any]:
         """The fields that were given: the item's own before those of its content before those of its metadata."""
         found: dict[str, Any] = {}
-        for place in (self.metadata, getattr(self, "content", None), self):
-            if place is not None:  # vars() of a model are its fields; what no field names is in model_extra
+        fields = vars(self)  # of a model: what its fields hold; attributes of it are also what no field names
+        for place in (fields["metadata"], fields.get("content"), self):
+            if place is not None:
                 found |= {name: value for name, value in vars(place).items() if value is not None}
         return found
 
