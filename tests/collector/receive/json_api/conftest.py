@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -46,9 +47,18 @@ class Client:
         assert reply.headers["content-type"] == "application/json"
         return answer["rejected"]
 
+    def wait_until_stored(self) -> None:
+        """Wait until nothing acknowledged is missing in ClickHouse; a segment being frozen is in no queue yet."""
+        journal = self.collector.data_dir / "journal"
+        deadline = time.monotonic() + 60
+        while any(journal.glob("*.open")) or any(journal.glob("*.ready")):
+            assert time.monotonic() < deadline, self.collector.log.read_text()
+            time.sleep(0.02)
+        self.collector.wait_until_stored()
+
     def rows(self, sessions: Iterable[str], table: str = "interactions") -> dict[str, list[dict[str, Any]]]:
         """Wait until all is stored; return rows by session, by time and type, without what is absent."""
-        self.collector.wait_until_stored()
+        self.wait_until_stored()
         order = {"interactions": "ORDER BY ts, type", "transcript": "ORDER BY ts"}.get(table, "")
         sql = f"SELECT * FROM otel.{table} WHERE has({{sessions:Array(String)}}, session_id) {order}"
         found = defaultdict(list)

@@ -179,7 +179,7 @@ def test_rows(stored: dict[str, Any], told: Callable[[Any], Any], case: str) -> 
 def test_zero_is_a_value(client: Any, session: str) -> None:
     """A measurement of 0 is one."""
     client.accept(PATH, {"metric": "CLS", "value": 0, "sessionId": session})
-    client.collector.wait_until_stored()
+    client.wait_until_stored()
     sql = "SELECT metric_value AS v FROM otel.interactions WHERE session_id = {s:String}"
     assert client.collector.ask(sql, s=session) == [{"v": 0}]
 
@@ -189,7 +189,7 @@ def test_without_a_session(client: Any) -> None:
     user = secrets.token_hex(8)
     click = {"action": "click", "sessionId": None, "userId": user, "timestamp": "2025-01-01T00:00:00Z"}
     client.accept(PATH, [click, click], 2)
-    client.collector.wait_until_stored()
+    client.wait_until_stored()
     sql = "SELECT session_id, trace_id, parent_span_id FROM otel.interactions WHERE user_id = {user:String}"
     found = client.collector.ask(sql, user=user)
     assert len({each["trace_id"] for each in found}) == len(found) == 2
