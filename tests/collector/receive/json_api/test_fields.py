@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,6 +53,17 @@ MARCH = 1_709_296_496  # 2024-03-01T12:34:56Z
 def test_moments(written: Any, nanoseconds: int) -> None:
     """Milliseconds, seconds, either as text, ISO 8601 with and without zone: all become nanoseconds since 1970."""
     assert MOMENT.validate_python(written) == nanoseconds
+
+
+def test_moments_without_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in UTC, wherever the collector runs."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert MOMENT.validate_python("2024-03-01T12:34:56") == MARCH * SECOND
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(

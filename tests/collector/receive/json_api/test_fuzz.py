@@ -114,7 +114,7 @@ def test_mutated_examples_over_http(client: Any, examples: dict[str, Any], path:
     known = [example for _, example in examples[path]]
     spans = []
 
-    @settings(FUZZ, max_examples=80)
+    @settings(FUZZ, max_examples=50)
     @given(items=st.lists(mutated(known), min_size=1, max_size=20))
     def send(items: list[dict[str, Any]]) -> None:
         body = json.dumps(items).encode()
@@ -135,7 +135,7 @@ def test_mutated_examples_over_http(client: Any, examples: dict[str, Any], path:
     before, dead = stored(), client.collector.health()["dead_letters"]
     send()
     print(f"{sum(spans)} spans of {len(spans)} requests")
-    assert sum(spans) > 200
+    assert sum(spans) > 100
     assert stored() - before == sum(spans)
     assert client.collector.health()["dead_letters"] == dead
     assert "Traceback" not in client.collector.log.read_text()
