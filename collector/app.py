@@ -37,6 +37,7 @@ from collector.receive import otlp_grpc, otlp_http
 from collector.receive.connections import BoundedProtocol, Bounds
 from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
+from collector.receive.json_api import endpoint as json_api
 from collector.request import Signal
 from collector.schema import migrator
 from collector.settings import Settings
@@ -176,6 +177,7 @@ class Collector:
     def _http_app(self, admission: Admission) -> FastAPI:
         app = FastAPI(title="otel-interactions collector", version=version("otel-interactions"), docs_url=None)
         app.router.routes.extend(otlp_http.routes(self._intake, admission))
+        app.router.routes.extend(json_api.routes(self._intake, admission))
         app.include_router(health.router(self._monitor(), self._may_read))
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         app.add_exception_handler(Refused, otlp_http.refuse)

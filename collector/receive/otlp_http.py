@@ -28,7 +28,7 @@ def routes(intake: Intake, admission: Admission) -> list[Route]:
 
 async def _export(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Response:
     try:
-        with _visit(intake, admission, signal, request) as visit:
+        with visit_of(intake, admission, signal, request) as visit:
             await intake.accept(signal, await _read(intake, signal, request, visit), visit.sender)
     except Refused as refusal:
         return _response(replies.refused(refusal, media_of(request)))
@@ -37,7 +37,8 @@ async def _export(intake: Intake, admission: Admission, signal: Signal, request:
     return _response(replies.accepted(replies.PROTOBUF))
 
 
-def _visit(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Visit:
+def visit_of(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Visit:
+    """Let a request in of which only the head was read; raises Refused, counted."""
     declared = request.headers.get("content-length", "")
     size = min(int(declared), intake.limit) if declared.isdecimal() else 0
     try:

@@ -113,6 +113,17 @@ def test_sums_in_any_order(engine: Any, exporter: Any, row: Row, data: st.DataOb
     )
 
 
+@pytest.mark.parametrize("kind", ["session_end", "state_transition"])
+def test_what_lies_before_a_moment_is_no_activity_after_it(engine: Any, exporter: Any, row: Row, kind: str) -> None:
+    """The measured length of a session that ended, or of a state that was left, does not make the session longer."""
+    session, now = secrets.token_hex(8), time.time_ns()
+    exporter(
+        row({"interaction.type": "session_start", "session.id": session}, ts=now - 10 * SECOND),
+        row({"interaction.type": kind, "session.id": session, "interaction.duration_ms": "10000"}, ts=now),
+    )
+    assert read(engine, session, "toUnixTimestamp64Nano(last_activity_at), duration_ms") == (now, 10_000)
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_trace_of_a_session_does_not_depend_on_the_order(engine: Any, exporter: Any, row: Row, first: int) -> None:
     """A session is a trace: where others carry its id too, the one that started it is named, come first or last."""

@@ -1,0 +1,1 @@
+"""Interactions as plain JSON, for clients without OpenTelemetry: they become OTLP and go the way of all OTLP."""

@@ -1,0 +1,195 @@
+"""`POST /api/interactions/log` and `POST /api/log-interaction`: JSON in, the fate of each item out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import Body, Query
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from collector.access.admission import Admission, Visit
+from collector.errors import Malformed, Refused, UnsupportedMedia
+from collector.receive import body, replies
+from collector.receive.intake import Intake
+from collector.receive.json_api import events, interactions
+from collector.receive.json_api.batch import Batch, ReadItem, Rejected, convert
+from collector.receive.otlp_http import visit_of
+from collector.request import Signal
+
+PLAIN: Final = "text/plain"  # what navigator.sendBeacon can send to another origin without asking it first
+_INLINE_BYTES = 4 << 10  # a larger body is converted on another thread: an item costs about 100 us, and others wait
+_SWITCH: Final = {None: False, "false": False, "0": False, "true": True, "1": True, "": True}
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class LogAnswer(BaseModel):
+    """What became of a batch."""
+
+    accepted: int = Field(description="Items that are stored, durably: they survive a crash from here on.")
+    rejected: list[Rejected] = Field(description="Items that are not as they must be, with the reason.")
+    error: str = Field(default="", description="Why the request as a whole was refused; empty if it was not.")
+
+
+class InteractionBatch(BaseModel):
+    """A batch; fields beside the array hold for every item that has no such field of its own."""
+
+    interactions: list[interactions.Logged]
+
+
+class LogBatch(BaseModel):
+    """A batch under the name `logs`; otherwise as `interactions`."""
+
+    logs: list[interactions.Logged]
+
+
+class EventBatch(BaseModel):
+    """A batch; fields beside the array hold for every item that has no such field of its own."""
+
+    events: list[events.Logged]
+
+
+def routes(intake: Intake, admission: Admission) -> list[BaseRoute]:
+    """Return the JSON paths, for the application that serves the HTTP port."""
+    return [
+        _Route("/api/interactions/log", log_interactions, _handler(intake, admission, interactions.read)),
+        _Route("/api/log-interaction", log_events, _handler(intake, admission, events.read)),
+    ]
+
+
+class _Route(APIRoute):
+    """A path whose function only says in its signature what comes in; the handler reads the body itself.
+
+    FastAPI would read a body without a bound, take it for JSON by its content type only, and answer with the first
+    thing that is wrong instead of item by item. So it makes the OpenAPI document, and no more.
+    """
+
+    def __init__(self, path: str, documented: Callable[..., None], handler: Handler) -> None:
+        self._handler = handler
+        super().__init__(
+            path,
+            documented,
+            methods=["POST"],
+            response_model=LogAnswer,
+            response_description="Stored, durably: all items, or with partial the good ones.",
+            responses=_RESPONSES,
+            openapi_extra=_PLAIN_TOO,
+        )
+
+    def get_route_handler(self) -> Handler:
+        """Return what answers a request."""
+        return self._handler
+
+
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": LogAnswer, "description": "Nothing is stored: an item is rejected, or the body is no JSON."},
+    413: {
+        "model": LogAnswer,
+        "description": "Nothing is stored: too many bytes, counted after decompression, or items.",
+    },
+    415: {"model": LogAnswer, "description": "Nothing is stored: a content type or encoding that is not read."},
+    503: {"model": LogAnswer, "description": "Nothing is stored: not now; send it again after Retry-After seconds."},
+    "4XX": {"model": LogAnswer, "description": "Nothing is stored."},
+}
+_PLAIN_TOO: Final = {
+    "requestBody": {
+        "content": {
+            PLAIN: {"schema": {"type": "string", "description": "The same JSON, as navigator.sendBeacon sends it."}}
+        }
+    }
+}
+_Partial = Annotated[
+    bool,
+    Query(description="Store the good items although others are rejected. Without it a batch is stored whole or not."),
+]
+
+
+def log_interactions(
+    body: Annotated[interactions.Logged | list[interactions.Logged] | InteractionBatch | LogBatch, Body()],
+    *,
+    partial: _Partial = False,
+) -> None:
+    """Log interactions of sessions: one, an array, or an object that holds an array.
+
+    Names in camelCase and in snake_case are the same. What no field names is kept as JSON. The answer comes once all of
+    it is on disk. Sent again, a batch whose items carry timestamps is the same batch to the byte.
+    """
+
+
+def log_events(
+    body: Annotated[events.Logged | list[events.Logged] | EventBatch, Body()],
+    *,
+    partial: _Partial = False,
+) -> None:
+    """Log events of a user interface or a system: one, an array, or an object that holds an array.
+
+    The kind of an event follows from its fields. Names in camelCase and in snake_case are the same. What no field names
+    is kept as JSON. The answer comes once all of it is on disk.
+    """
+
+
+def _handler(intake: Intake, admission: Admission, read_item: ReadItem) -> Handler:
+    async def handle(request: Request) -> Response:
+        try:
+            with visit_of(intake, admission, Signal.TRACES, request) as visit:
+                batch, partial = await _read(intake, visit, request, read_item)
+                if batch.rejected and not (partial and batch.accepted):
+                    refusal = Malformed(f"{len(batch.rejected)} items are rejected")
+                    intake.refuse_unread(refusal, Signal.TRACES)
+                    return _answer(400, LogAnswer(accepted=0, rejected=batch.rejected))
+                await visit.during(intake.accept(Signal.TRACES, batch.otlp, visit.sender))
+        except Refused as refusal:
+            reply = replies.refused(refusal, replies.JSON)
+            return _answer(reply.status, LogAnswer(accepted=0, rejected=[], error=str(refusal)), reply.headers)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        return _answer(200, LogAnswer(accepted=batch.accepted, rejected=batch.rejected))
+
+    return handle
+
+
+async def _read(intake: Intake, visit: Visit, request: Request, read_item: ReadItem) -> tuple[Batch, bool]:
+    """Return a request's batch, and whether its good items are wanted without the others."""
+    try:
+        _require_json(request)
+        partial = _wants_partial(request)
+        encoding = request.headers.get("content-encoding", "").strip().lower()
+        async with visit.reading():
+            raw = await body.read(request.stream(), encoding, intake.limit, visit.grow)
+        visit.arrived(len(raw))
+        now_ns = time.time_ns()
+        if len(raw) <= _INLINE_BYTES:
+            return convert(raw, read_item, now_ns), partial
+        return await asyncio.to_thread(convert, raw, read_item, now_ns), partial
+    except Refused as refusal:
+        intake.refuse_unread(refusal, Signal.TRACES)
+        raise
+
+
+def _require_json(request: Request) -> None:
+    given = request.headers.get("content-type") or "none"
+    if given.split(";", 1)[0].strip().lower() not in {replies.JSON, PLAIN}:
+        raise UnsupportedMedia(
+            f"content type {given} is not supported", hint=f"send {replies.JSON}, or JSON as {PLAIN}"
+        )
+
+
+def _wants_partial(request: Request) -> bool:
+    given = request.query_params.get("partial")
+    wanted = _SWITCH.get(None if given is None else given.lower())
+    if wanted is None:
+        raise Malformed(f"partial is {given}; it should be true or false")
+    return wanted
+
+
+def _answer(status: int, answer: LogAnswer, headers: Mapping[str, str] | None = None) -> Response:
+    content = answer.model_dump(exclude_defaults=True)
+    return Response(orjson.dumps(content), status, {**(headers or {}), "content-type": replies.JSON})

@@ -1,0 +1,266 @@
+"""The endpoints over HTTP: what they take, what they answer, what is stored then."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from collector.errors import Retryable
+from collector.receive.intake import Intake
+from collector.receive.json_api import batch, endpoint
+from collector.request import Request
+from collector.telemetry import Counters
+
+PATH = "/api/log-interaction"
+CLICK = {"action": "click", "timestamp": "2025-01-01T00:00:00Z"}
+BAD = {"action": 5}
+
+
+def stored(client: Any, session: str) -> list[str]:
+    """Return the actions stored of a session."""
+    return sorted(row["action"] for row in client.rows([session])[session])
+
+
+def test_content_types(client: Any, session: str) -> None:
+    """JSON, and text that is JSON, which is what navigator.sendBeacon can send to another origin."""
+    types = ["application/json", "Application/JSON; charset=utf-8", "text/plain", "text/plain;charset=UTF-8"]
+    for each in types:
+        reply = client.post(PATH, CLICK | {"sessionId": session, "action": each}, {"content-type": each})
+        assert reply.status_code == 200
+    assert stored(client, session) == sorted(types)
+
+
+@pytest.mark.parametrize("content_type", ["", "application/x-www-form-urlencoded", "application/x-protobuf", "x/json"])
+def test_wrong_content_types(client: Any, content_type: str) -> None:
+    """A content type nobody reads: 415 that says what to send."""
+    reply = client.post(PATH, CLICK, {"content-type": content_type})
+    assert (reply.status_code, reply.headers["content-type"]) == (415, "application/json")
+    assert reply.json()["error"] == (
+        f"content type {content_type or 'none'} is not supported; hint: send application/json, or JSON as text/plain"
+    )
+
+
+def test_compressed(client: Any, session: str) -> None:
+    """A body may be gzipped; an encoding nobody reads is 415, a body that is not what it says 400."""
+    body = json.dumps(CLICK | {"sessionId": session}).encode()
+    assert client.post(PATH, gzip.compress(body), {"content-encoding": "gzip"}).status_code == 200
+    assert stored(client, session) == ["click"]
+    assert client.post(PATH, body, {"content-encoding": "br"}).status_code == 415
+    reply = client.post(PATH, body, {"content-encoding": "gzip"})
+    assert (reply.status_code, "gzip" in reply.json()["error"]) == (400, True)
+
+
+def test_not_json(client: Any) -> None:
+    """What is no JSON is told with its place; the answer has the one shape."""
+    reply = client.post(PATH, b'{"action": }')
+    assert reply.status_code == 400
+    assert reply.json() == {
+        "accepted": 0,
+        "rejected": [],
+        "error": "the body is not JSON: unexpected character, expected a JSON value, at line 1 column 12",
+    }
+
+
+def test_all_or_nothing(client: Any, session: str) -> None:
+    """One bad item, and nothing of the batch is stored; each bad one is named."""
+    items = [CLICK, BAD, CLICK | {"timestamp": -1}, CLICK]
+    rejected = client.reject(PATH, {"sessionId": session, "events": items})
+    assert [(each["index"], each["field"]) for each in rejected] == [(1, "action"), (2, "timestamp")]
+    assert rejected[0]["reason"] == "found 5; should be a valid string"
+    client.accept(PATH, CLICK | {"sessionId": session, "action": "later"})
+    assert stored(client, session) == ["later"]
+
+
+def test_partial(client: Any, session: str) -> None:
+    """Who asks for it gets the good items stored and the others named."""
+    words = ["true", "1", "True", ""]
+    for word in words:
+        items = [CLICK | {"action": f"{word} a"}, BAD, CLICK | {"action": f"{word} b"}]
+        reply = client.post(f"{PATH}?partial={word}", {"sessionId": session, "events": items})
+        assert (reply.status_code, reply.json()["accepted"]) == (200, 2)
+        assert [each["index"] for each in reply.json()["rejected"]] == [1]
+    assert stored(client, session) == sorted(f"{word} {each}" for word in words for each in "ab")
+
+
+def test_partial_with_nothing_good(client: Any) -> None:
+    """Nothing good is nothing stored: 400, asked for or not."""
+    reply = client.post(f"{PATH}?partial=true", [BAD, BAD])
+    assert (reply.status_code, reply.json()["accepted"], len(reply.json()["rejected"])) == (400, 0, 2)
+
+
+@pytest.mark.parametrize("word", ["false", "0"])
+def test_not_partial(client: Any, word: str) -> None:
+    """`partial=false` is what holds anyway."""
+    assert client.post(f"{PATH}?partial={word}", [CLICK, BAD]).status_code == 400
+
+
+def test_partial_is_a_switch(client: Any) -> None:
+    """Any other word is told, not guessed."""
+    reply = client.post(f"{PATH}?partial=perhaps", CLICK)
+    assert (reply.status_code, reply.json()["error"]) == (400, "partial is perhaps; it should be true or false")
+
+
+@pytest.mark.parametrize("payload", [[], {"events": []}])
+def test_empty(client: Any, payload: Any) -> None:
+    """An empty batch is a success that stores nothing."""
+    before = client.collector.health()["counters"].get("requests_journaled", 0)
+    client.accept(PATH, payload, 0)
+    assert client.collector.health()["counters"].get("requests_journaled", 0) == before
+
+
+def test_too_many_items(client: Any) -> None:
+    """More items than allowed: 413."""
+    reply = client.post(PATH, [0] * (batch.MAX_ITEMS + 1))
+    assert (reply.status_code, "10000" in reply.json()["error"]) == (413, True)
+
+
+def test_every_request_has_a_fate(client: Any) -> None:
+    """What is rejected counts as refused, what is accepted as journaled: health's figures balance."""
+
+    def count() -> dict[str, int]:
+        counters = client.collector.health()["counters"]
+        names = ("requests_received", "requests_refused", "requests_journaled", "requests_empty", "items_received")
+        return {name: counters.get(name, 0) for name in names}
+
+    before = count()
+    for payload in (CLICK, BAD, [CLICK, CLICK], [], b"{", {"user_message": "not here"}):
+        client.post(PATH, payload)
+    client.post(f"{PATH}?partial=1", [CLICK, BAD])
+    client.post(f"{PATH}?partial=perhaps", CLICK)
+    assert {name: total - before[name] for name, total in count().items()} == {
+        "requests_received": 8,
+        "requests_refused": 4,
+        "requests_journaled": 3,
+        "requests_empty": 1,
+        "items_received": 4,
+    }
+
+
+# What the running collector does not do on demand: the endpoints on an intake whose journal is ours.
+
+
+def http(append: Callable[[Request], Any], limit: int = 1 << 24) -> httpx.AsyncClient:
+    app = FastAPI()
+    app.router.routes.extend(endpoint.routes(Intake(append, limit, Counters())))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+async def test_too_large() -> None:
+    """The size limit holds for JSON, after decompression, and for the OTLP it becomes: 413; just below it passes."""
+    journaled = []
+
+    async def append(request: Request) -> None:
+        journaled.append(request)
+
+    large, packed = json.dumps(CLICK | {"details": "x" * 2000}).encode(), {"content-encoding": "gzip"}
+    headers = {"content-type": "application/json"}
+    async with http(append, limit=2000) as client:
+        replies = [
+            await client.post(PATH, content=large, headers=headers),
+            await client.post(PATH, content=gzip.compress(large), headers=headers | packed),
+            await client.post(PATH, json=[{"action": "a"}] * 40),
+        ]
+        assert [(reply.status_code, reply.json()["accepted"]) for reply in replies] == [(413, 0)] * 3
+        assert journaled == []
+        assert (await client.post(PATH, content=large[:-600] + b'"}', headers=headers)).status_code == 200
+
+
+async def test_not_now() -> None:
+    """A journal that cannot take it: 503 with Retry-After, in JSON; nothing is accepted."""
+
+    async def refuse(_: Request) -> None:
+        raise Retryable("the disk is full")
+
+    async with http(refuse) as client:
+        reply = await client.post(PATH, json=[CLICK])
+    assert (reply.status_code, int(reply.headers["retry-after"]) > 0) == (503, True)
+    assert reply.json() == {"accepted": 0, "rejected": [], "error": "the disk is full"}
+
+
+async def test_answered_once_it_is_durable() -> None:
+    """No answer before the journal has it; the peer is on record, the whole batch is one request."""
+    taken, durable = asyncio.Queue[Request](), asyncio.Event()
+
+    async def append(request: Request) -> None:
+        await taken.put(request)
+        await durable.wait()
+
+    async with http(append) as client:
+        answer = asyncio.create_task(client.post(PATH, json=[CLICK] * 3))
+        request = await taken.get()
+        await asyncio.sleep(0.05)
+        assert not answer.done()
+        durable.set()
+        assert (await answer).json() == {"accepted": 3, "rejected": []}
+    assert (request.items, request.peer) == (3, "127.0.0.1")
+
+
+async def test_sent_again_it_is_the_same_body() -> None:
+    """A batch that is sent again, with timestamps, reaches the journal as the same bytes."""
+    bodies = []
+
+    async def keep(request: Request) -> None:
+        bodies.append(request.body)
+
+    async with http(keep) as client:
+        for _ in range(2):
+            await client.post(PATH, json=[CLICK, CLICK | {"sessionId": "s", "id": 1}])
+    assert bodies[0] == bodies[1]
+
+
+async def test_large_batches_leave_the_loop_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large body is converted on another thread, a small one where it is."""
+    threads = []
+
+    def convert(*given: Any) -> batch.Batch:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return batch.convert(*given)
+
+    async def append(_: Request) -> None:
+        pass
+
+    monkeypatch.setattr(endpoint, "convert", convert)
+    async with http(append) as client:
+        for items in (1, 500):
+            reply = await client.post(PATH, json=[CLICK | {"component": secrets.token_hex(8)}] * items)
+            assert reply.json()["accepted"] == items
+    assert threads == [True, False]
+
+
+async def test_a_client_that_goes_away() -> None:
+    """Half a request is no request: it is answered to nobody, and nothing is journaled."""
+    journaled = []
+
+    async def append(request: Request) -> None:
+        journaled.append(request)
+
+    app = FastAPI()
+    app.router.routes.extend(endpoint.routes(Intake(append, 1 << 24, Counters())))
+    messages = iter([{"type": "http.request", "body": b"[", "more_body": True}, {"type": "http.disconnect"}])
+    sent = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": None,
+    }
+    await app(scope, receive, send)
+    assert (sent[0]["status"], journaled) == (400, [])
