@@ -7,7 +7,7 @@ in any number, and each frame is one more element of the repeated field 15.
     head    | 0A | len varint | segment name                                  field 1
     frame   | 7A | len varint | envelope                                      field 15, once a request
     envelope| 0D | crc32c u32 | 12 len tenant | 19 received u64 | 22 len peer | 52 len body |
-              ^ field 1         ^ 2             ^ 3               ^ 4           ^ 10 traces, 11 logs (5A)
+              ^ field 1         ^ 2             ^ 3               ^ 4           ^ 10 traces, 11 logs, 12 metrics
 
 The checksum is CRC-32C (Castagnoli, as in RFC 3720) of everything in the envelope behind it. A crash leaves a torn
 tail: fewer bytes than `len` says, or bytes the checksum refuses (a block the disk never wrote reads as zeros). Nothing
