@@ -19,6 +19,7 @@ from collector.request import Sender, Signal
 _SERVICES = {
     "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
     "opentelemetry.proto.collector.logs.v1.LogsService": Signal.LOGS,
+    "opentelemetry.proto.collector.metrics.v1.MetricsService": Signal.METRICS,
 }
 _EMPTY_RESPONSE = b""  # an Export…ServiceResponse without partial_success
 
