@@ -1,4 +1,4 @@
-"""OTLP over gRPC: the Export methods of traces and logs, on raw bytes.
+"""OTLP over gRPC: the Export methods of traces, logs and metrics, on raw bytes.
 
 No serializer is registered, so a request stays bytes from the socket to the journal; gRPC itself inflates gzip and
 bounds the size after it.

@@ -66,7 +66,7 @@ def test_no_empty_parts(engine: Any, tmp_path: Path, request_of: Make, kind: str
 
 
 def test_more_points_than_a_block(engine: Any, tmp_path: Path, request_of: Make) -> None:
-    """ClickHouse cuts what a segment unfolds to into blocks of some 65,000 rows: still stored whole, and once."""
+    """A segment may unfold to more rows than a block of ClickHouse holds, 65,409: stored whole, and once."""
     one = point("gauge", as_int=1, time_unix_nano=6 * DAY, start_time_unix_nano=0)
     two = point("sum", as_double=1, time_unix_nano=7 * DAY, start_time_unix_nano=0)
     body = metrics(

@@ -143,7 +143,7 @@ def requests(draw: Callable[..., Any]) -> ExportMetricsServiceRequest:
 
 @given(st.lists(requests(), min_size=10, max_size=20))
 @settings(
-    max_examples=6,
+    max_examples=4,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     phases=[Phase.explicit, Phase.generate],  # every try is an insert: no time to shrink
