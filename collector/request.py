@@ -13,6 +13,7 @@ class Signal(IntEnum):
 
     TRACES = 10
     LOGS = 11
+    METRICS = 12
 
     @property
     def label(self) -> str:
@@ -48,13 +49,14 @@ class Request:
     """One accepted OTLP request, as bytes, with what the wire does not say.
 
     Attributes:
-        signal: traces or logs.
+        signal: traces, logs or metrics.
         body: the validated OTLP message, uncompressed.
-        items: spans or log records in it.
+        items: spans, log records or data points in it.
         tenant: whose it is; from the key, never from the payload.
         received_unix_nano: when it arrived, nanoseconds since 1970.
         peer: address of the sender, "" for none.
-        weight: bytes of resources and scopes once they stand beside each of their items, as they do in the tables.
+        weight: bytes of resources, scopes and metrics once they stand beside each of their items, as they do in the
+            tables.
         urgent: it holds what should be seen at once, ahead of the batch.
         identity: what the same body is recognised by when it is sent again, opaque to the journal; b"" for none.
     """

@@ -57,8 +57,22 @@ PERMANENT = frozenset(
 )
 _PARSER = "ProtobufRowInputFormat"  # named in an error of the parser, which comes before the first row is written
 SINGLY = ".singly"  # beside a segment whose requests are being inserted one by one
-INBOXES = {"traces": "otel.otlp_traces", "logs": "otel.otlp_logs"}  # by the signal in a segment's name
-TABLES = {"traces": "otel.otel_traces", "logs": "otel.otel_logs"}  # the first that keeps rows
+INBOXES = {  # by the signal in a segment's name
+    "traces": "otel.otlp_traces",
+    "logs": "otel.otlp_logs",
+    "metrics": "otel.otlp_metrics",
+}
+TABLES = {  # the first that keep rows; one with rows of a segment tells that some of it is stored
+    "traces": ("otel.otel_traces",),
+    "logs": ("otel.otel_logs",),
+    "metrics": (
+        "otel.otel_metrics_gauge",
+        "otel.otel_metrics_sum",
+        "otel.otel_metrics_histogram",
+        "otel.otel_metrics_exponential_histogram",
+        "otel.otel_metrics_summary",
+    ),
+}
 _PROTO = Path(__file__).with_name("otlp.proto")
 _MORE, _STOP = True, False
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds between tries
@@ -231,8 +245,10 @@ class Loader:
                 os.fsync(file.fileno())
         log.error("set aside %s: %s", dead.name, reason)
 
-    def _rows_stored(self, segment: Path) -> int:
-        table = TABLES[_signal(segment)]
+    def _rows_stored(self, segment: Path) -> bool:
+        return any(self._rows_in(table, segment) for table in TABLES[_signal(segment)])
+
+    def _rows_in(self, table: str, segment: Path) -> int:
         sql = f"SELECT count() FROM {table} WHERE JournalSegment = {{segment:String}}"  # noqa: S608 - a table of ours
         return int(self._database.rows(sql, {"segment": segment.stem})[0][0])
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
 _SMALL, _LARGE = 1e-6, 1e21  # ECMAScript writes an exponent outside of these
 
@@ -45,6 +48,26 @@ def flatten_logs(request: ExportLogsServiceRequest) -> None:
                 _flatten(record.body)
 
 
+def flatten_metrics(request: ExportMetricsServiceRequest) -> None:
+    """Replace too deep values in every attribute of a metrics request, in place."""
+    for resource_metrics in request.resource_metrics:
+        _attributes(resource_metrics.resource.attributes)
+        for scope_metrics in resource_metrics.scope_metrics:
+            _attributes(scope_metrics.scope.attributes)
+            for metric in scope_metrics.metrics:
+                _attributes(metric.metadata)
+                for point in data_points(metric):
+                    _attributes(point.attributes)
+                    for exemplar in () if metric.HasField("summary") else point.exemplars:
+                        _attributes(exemplar.filtered_attributes)
+
+
+def data_points(metric: Metric) -> Sequence[Any]:
+    """Return the data points of a metric, whatever its kind; none where it has no kind."""
+    kind = metric.WhichOneof("data")
+    return getattr(metric, kind).data_points if kind else ()
+
+
 def _attributes(attributes: Iterable[KeyValue]) -> None:
     for attribute in attributes:
         _flatten(attribute.value)
@@ -56,7 +79,8 @@ def _flatten(value: AnyValue) -> None:
 
 
 def _is_nested(value: AnyValue) -> bool:
-    return value.WhichOneof("value") in {"array_value", "kvlist_value"}
+    """Tell whether a value holds others; empty arrays and maps fit the columns."""
+    return bool(value.array_value.values or value.kvlist_value.values)
 
 
 def _is_deep(value: AnyValue) -> bool:

@@ -1,4 +1,4 @@
-"""OTLP over gRPC: the Export methods of traces and logs, on raw bytes.
+"""OTLP over gRPC: the Export methods of traces, logs and metrics, on raw bytes.
 
 No serializer is registered, so a request stays bytes from the socket to the journal; gRPC itself inflates gzip and
 bounds the size after it.
@@ -25,6 +25,7 @@ from collector.request import Signal
 _SERVICES = {
     "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
     "opentelemetry.proto.collector.logs.v1.LogsService": Signal.LOGS,
+    "opentelemetry.proto.collector.metrics.v1.MetricsService": Signal.METRICS,
 }
 _EMPTY_RESPONSE = b""  # an Export…ServiceResponse without partial_success
 _BOUNDS = {

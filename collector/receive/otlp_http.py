@@ -1,4 +1,4 @@
-"""OTLP over HTTP: POST /v1/traces and /v1/logs in protobuf, gzip or plain."""
+"""OTLP over HTTP: POST /v1/traces, /v1/logs and /v1/metrics in protobuf, gzip or plain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def routes(intake: Intake, admission: Admission) -> list[Route]:
 
         return Route(path, export, methods=["POST"])
 
-    return [route("/v1/traces", Signal.TRACES), route("/v1/logs", Signal.LOGS)]
+    return [route(f"/v1/{signal.name.lower()}", signal) for signal in Signal]
 
 
 async def _export(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Response:
@@ -79,7 +79,7 @@ async def refuse_path(request: Request, error: Exception) -> Response:
     refusal: Refused = (
         MethodNotAllowed(f"{request.method} is not allowed on {path}", hint="OTLP is sent with POST")
         if status == 405  # noqa: PLR2004 - Method Not Allowed
-        else NotFound(f"nothing is served at {path}", hint="OTLP goes to /v1/traces and /v1/logs")
+        else NotFound(f"nothing is served at {path}", hint="OTLP goes to /v1/traces, /v1/logs and /v1/metrics")
     )
     return _response(replies.refused(refusal, media_of(request)))
 

@@ -6,13 +6,15 @@ import base64
 import json
 import math
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
@@ -175,9 +177,8 @@ class Reference:
     @staticmethod
     def is_deep(value: AnyValue) -> bool:
         """Tell whether a value nests deeper than the columns, so that it is stored as JSON text, a string."""
-        nested = {"array_value", "kvlist_value"}
         inner = [*value.array_value.values, *(entry.value for entry in value.kvlist_value.values)]
-        return any(each.WhichOneof("value") in nested for each in inner)
+        return any(each.array_value.values or each.kvlist_value.values for each in inner)
 
     @classmethod
     def tags(cls, attributes: Sequence[KeyValue]) -> list[int]:
@@ -279,6 +280,131 @@ class Reference:
         SeverityText, SeverityNumber, EventName, arrayZip(mapKeys(LogAttributes), mapValues(LogAttributes)),
         LogAttributeTypes, Flags, DroppedAttributesCount,
         arrayZip(mapKeys(ResourceAttributes), mapValues(ResourceAttributes)), ScopeName"""
+
+    @staticmethod
+    def bits(number: float) -> int:
+        """Return a double's bits, so that NaN equals itself and -0 is not 0."""
+        return int(struct.unpack("<Q", struct.pack("<d", number))[0])
+
+    @classmethod
+    def number(cls, holder: Any) -> tuple[int, int, str]:
+        """Return a data point's or exemplar's value as a double's bits, as an integer, and which of them was sent."""
+        sent = {"as_int": "int", "as_double": "double", None: "empty"}[holder.WhichOneof("value")]
+        return cls.bits(holder.as_int if sent == "int" else holder.as_double), holder.as_int, sent
+
+    @classmethod
+    def optional(cls, point: Any, *fields: str) -> tuple[tuple[int, bool], ...]:
+        """Return optional doubles with whether they were sent."""
+        return tuple((cls.bits(getattr(point, field)), point.HasField(field)) for field in fields)
+
+    @classmethod
+    def exemplars(cls, point: Any) -> list[tuple[Any, ...]]:
+        """Return a data point's exemplars."""
+        return [
+            (
+                cls.pairs(each.filtered_attributes),
+                cls.tags(each.filtered_attributes),
+                cls.time(each.time_unix_nano),
+                *cls.number(each),
+                cls.identity(each.span_id, 8),
+                cls.identity(each.trace_id, 16),
+            )
+            for each in point.exemplars
+        ]
+
+    @classmethod
+    def specific(cls, metric: Any, point: Any) -> tuple[Any, ...]:
+        """Return what only points of its kind have, in the order of `SPECIFIC`."""
+        match metric.WhichOneof("data"):
+            case "gauge":
+                return (*cls.number(point), cls.exemplars(point))
+            case "sum":
+                shared = metric.sum.aggregation_temporality, metric.sum.is_monotonic
+                return (*cls.number(point), cls.exemplars(point), *shared)
+            case "histogram":
+                return (
+                    point.count,
+                    *cls.optional(point, "sum", "min", "max"),
+                    list(point.bucket_counts),
+                    list(map(cls.bits, point.explicit_bounds)),
+                    cls.exemplars(point),
+                    metric.histogram.aggregation_temporality,
+                )
+            case "exponential_histogram":
+                return (
+                    point.count,
+                    *cls.optional(point, "sum", "min", "max"),
+                    (point.scale, point.zero_count, cls.bits(point.zero_threshold)),
+                    (point.positive.offset, list(point.positive.bucket_counts)),
+                    (point.negative.offset, list(point.negative.bucket_counts)),
+                    cls.exemplars(point),
+                    metric.exponential_histogram.aggregation_temporality,
+                )
+        quantiles = [(cls.bits(each.quantile), cls.bits(each.value)) for each in point.quantile_values]
+        return (point.count, cls.bits(point.sum), quantiles)
+
+    @classmethod
+    def points(cls, request: ExportMetricsServiceRequest) -> list[tuple[Any, ...]]:
+        """Return the rows a metrics request must become, sorted: the kind, `POINT`, then `SPECIFIC` of the kind."""
+        rows = [
+            (
+                metric.WhichOneof("data"),
+                metric.name,
+                metric.description,
+                metric.unit,
+                cls.pairs(metric.metadata),
+                cls.tags(metric.metadata),
+                cls.pairs(point.attributes),
+                cls.tags(point.attributes),
+                cls.time(point.start_time_unix_nano),
+                cls.time(point.time_unix_nano),
+                point.flags,
+                cls.pairs(resource.resource.attributes),
+                cls.tags(resource.resource.attributes),
+                resource.resource.dropped_attributes_count,
+                resource.schema_url,
+                next((text for key, text in cls.pairs(resource.resource.attributes) if key == "service.name"), ""),
+                scope.scope.name,
+                scope.scope.version,
+                cls.pairs(scope.scope.attributes),
+                cls.tags(scope.scope.attributes),
+                scope.scope.dropped_attributes_count,
+                scope.schema_url,
+                *cls.specific(metric, point),
+            )
+            for resource in request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.WhichOneof("data")
+            for point in getattr(metric, metric.WhichOneof("data")).data_points
+        ]
+        return sorted(cls.levelled(rows), key=repr)
+
+    POINT = """MetricName, MetricDescription, MetricUnit, arrayZip(mapKeys(MetricMetadata), mapValues(MetricMetadata)),
+        MetricMetadataTypes, arrayZip(mapKeys(Attributes), mapValues(Attributes)), AttributeTypes,
+        toUnixTimestamp64Nano(StartTimeUnix), toUnixTimestamp64Nano(TimeUnix), Flags,
+        arrayZip(mapKeys(ResourceAttributes), mapValues(ResourceAttributes)), ResourceAttributeTypes,
+        ResourceDroppedAttributesCount, ResourceSchemaUrl, ServiceName, ScopeName, ScopeVersion,
+        arrayZip(mapKeys(ScopeAttributes), mapValues(ScopeAttributes)), ScopeAttributeTypes, ScopeDroppedAttrCount,
+        ScopeSchemaUrl"""
+    _EXEMPLARS = """arrayMap((a, y, t, v, i, k, s, c) -> (arrayZip(mapKeys(a), mapValues(a)), y,
+          toUnixTimestamp64Nano(t), reinterpretAsUInt64(v), i, toString(k), s, c),
+        Exemplars.FilteredAttributes, Exemplars.FilteredAttributeTypes, Exemplars.TimeUnix, Exemplars.Value,
+        Exemplars.ValueInt, Exemplars.ValueType, Exemplars.SpanId, Exemplars.TraceId)"""
+    _NUMBER = "reinterpretAsUInt64(Value), ValueInt, toString(ValueType)"
+    _OPTIONAL = """Count, (reinterpretAsUInt64(Sum), HasSum), (reinterpretAsUInt64(Min), HasMin),
+        (reinterpretAsUInt64(Max), HasMax)"""
+    SPECIFIC: ClassVar[dict[str, str]] = {
+        "gauge": f"{_NUMBER}, {_EXEMPLARS}",
+        "sum": f"{_NUMBER}, {_EXEMPLARS}, AggregationTemporality, IsMonotonic",
+        "histogram": f"""{_OPTIONAL}, BucketCounts, arrayMap(b -> reinterpretAsUInt64(b), ExplicitBounds),
+          {_EXEMPLARS}, AggregationTemporality""",
+        "exponential_histogram": f"""{_OPTIONAL}, (Scale, ZeroCount, reinterpretAsUInt64(ZeroThreshold)),
+          (PositiveOffset, PositiveBucketCounts), (NegativeOffset, NegativeBucketCounts), {_EXEMPLARS},
+          AggregationTemporality""",
+        "summary": """Count, reinterpretAsUInt64(Sum), arrayMap((q, v) -> (reinterpretAsUInt64(q),
+          reinterpretAsUInt64(v)), ValueAtQuantiles.Quantile, ValueAtQuantiles.Value)""",
+    }
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from balance import assert_balanced
-from otlp_builders import log_record, logs, span, traces
+from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
 from server_process import ClickHouseServer
 
@@ -26,17 +26,22 @@ def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
 
 
 def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) -> None:
-    """Schema, spans, logs and sessions arrive on the server; no SQL port opens; the command line asks the server."""
+    """Schema, spans, logs, metrics and sessions arrive on the server; no SQL port; the command line asks the server."""
     collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
     assert "sql" not in collector.endpoints
     attributes = {"interaction.type": "event", "session.id": "remote", "list": ["a", 1, None], "nan": float("nan")}
     collector.send(traces(span("work", attributes)))
     collector.send(logs(log_record({"nested": {"deep": [1]}})))
+    kinds = {kind: metric(kind, point(kind, {"list": [1, "a"]}, flags=1), name="remote") for kind in POINTS}
+    collector.send(metrics(*kinds.values()))
     collector.wait_until_stored()
     assert_balanced(collector.health())
     found = server.ask("SELECT SpanAttributes['list'] AS list, SpanAttributes['nan'] AS nan FROM otel.otel_traces")
     assert found == [{"list": '["a",1,null]', "nan": "NaN"}]
     assert server.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": '{"nested":{"deep":[1]}}'}]
+    for kind in kinds:
+        found = server.ask(f"SELECT MetricName AS m, Flags AS f, Attributes['list'] AS l FROM otel.otel_metrics_{kind}")
+        assert found == [{"m": "remote", "f": 1, "l": '[1,"a"]'}], kind
     answer = subprocess.run(
         [sys.executable, "-m", "collector", "sessions", "--json"],
         env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": server.url},

@@ -16,6 +16,8 @@ import grpc
 import httpx
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 
@@ -76,13 +78,17 @@ class CollectorProcess:
         self.process.terminate()
         return self.process.wait(timeout=60)
 
-    def send(self, request: ExportTraceServiceRequest | ExportLogsServiceRequest) -> None:
+    def send(self, request: ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest) -> None:
         """Send over gRPC; return when it is acknowledged."""
         with grpc.insecure_channel(self.endpoints["grpc"]) as channel:
             if isinstance(request, ExportTraceServiceRequest):
-                TraceServiceStub(channel).Export(request, timeout=30, metadata=tuple(self._shown().items()))
+            key = tuple(self._shown().items())
+            if isinstance(request, ExportTraceServiceRequest):
+                TraceServiceStub(channel).Export(request, timeout=30, metadata=key)
+            elif isinstance(request, ExportLogsServiceRequest):
+                LogsServiceStub(channel).Export(request, timeout=30, metadata=key)
             else:
-                LogsServiceStub(channel).Export(request, timeout=30, metadata=tuple(self._shown().items()))
+                MetricsServiceStub(channel).Export(request, timeout=30, metadata=key)
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
         """Send over HTTP."""

@@ -13,7 +13,7 @@ from crc32c import crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from otlp_builders import log_record, logs, span, traces
+from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 
 import collector.load
 from collector.errors import SegmentDamaged
@@ -25,21 +25,25 @@ TYPES = descriptor_pb2.FieldDescriptorProto
 
 
 def message_class(name: str) -> Any:
-    """Compile otlp.proto, which uses little of the language: messages, scalars, repeated, one oneof each."""
+    """Compile otlp.proto, which uses little of the language: messages, scalars, repeated, optional, one oneof each."""
     text = re.sub(r"//.*", "", PROTO.read_text())
     file = descriptor_pb2.FileDescriptorProto(name="segment_test.proto", package="segment_test", syntax="proto3")
     for title, body in re.findall(r"message (\w+) \{((?:[^{}]|\{[^{}]*\})*)\}", text):
         message = file.message_type.add(name=title)
-        if "oneof" in body:
-            message.oneof_decl.add(name="value")
-        for repeated, kind, field, number in re.findall(r"(repeated )?(\w+) (\w+) = (\d+);", body):
+        for oneof, members in re.findall(r"oneof (\w+) \{([^{}]*)\}", body):
+            message.oneof_decl.add(name=oneof)
+            in_oneof = set(re.findall(r"(\w+) = ", members))
+        for label, kind, field, number in re.findall(r"(repeated |optional )?(\w+) (\w+) = (\d+);", body):
             added = message.field.add(name=field, number=int(number))
-            added.label = TYPES.LABEL_REPEATED if repeated else TYPES.LABEL_OPTIONAL
+            added.label = TYPES.LABEL_REPEATED if label == "repeated " else TYPES.LABEL_OPTIONAL
+            if label == "optional ":
+                added.proto3_optional, added.oneof_index = True, len(message.oneof_decl)
+                message.oneof_decl.add(name=f"_{field}")
             if kind[0].isupper():
                 added.type, added.type_name = TYPES.TYPE_MESSAGE, f".segment_test.{kind}"
             else:
                 added.type = TYPES.Type.Value(f"TYPE_{kind.upper()}")
-            if "oneof" in body:
+            if "oneof" in body and field in in_oneof:
                 added.oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -89,6 +93,9 @@ def test_a_segment_is_one_protobuf_message(plain: list[Request], count: int) -> 
     bodies = {
         Signal.TRACES: traces(*(span(f"work {number}", {"key": number}) for number in range(count))),
         Signal.LOGS: logs(*(log_record(f"line {number}") for number in range(count))),
+        Signal.METRICS: metrics(
+            metric("histogram", *(point("histogram", sum=0, max=number) for number in range(count)))
+        ),
     }
     sent = [*plain, *(Request(s, m.SerializeToString(), count, "t", 7, "::1") for s, m in bodies.items())]
     parsed = SEGMENT.FromString(written(*sent))
@@ -98,7 +105,7 @@ def test_a_segment_is_one_protobuf_message(plain: list[Request], count: int) -> 
         (each.tenant, each.received_unix_nano, each.peer, each.items, each.identity) for each in parsed.requests
     ] == [(each.tenant, each.received_unix_nano, each.peer, each.items, each.identity) for each in sent]
     for each, original in zip(parsed.requests, sent, strict=True):
-        inner = {Signal.TRACES: each.traces, Signal.LOGS: each.logs}
+        inner = {Signal.TRACES: each.traces, Signal.LOGS: each.logs, Signal.METRICS: each.metrics}
         assert [signal for signal in Signal if each.HasField(signal.name.lower())] == [original.signal]
         assert inner[original.signal].SerializeToString() == original.body
 

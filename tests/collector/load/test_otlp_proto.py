@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 import collector.load
@@ -21,6 +22,7 @@ OURS = {
 NAMES = {
     "ExportTraceServiceRequest": "Traces",
     "ExportLogsServiceRequest": "Logs",
+    "ExportMetricsServiceRequest": "Metrics",
     "InstrumentationScope": "Scope",
     "ArrayValue": "Array",
 }
@@ -46,7 +48,11 @@ def messages(root: Descriptor, seen: dict[str, Descriptor] | None = None) -> dic
     return found
 
 
-OFFICIAL = messages(ExportTraceServiceRequest.DESCRIPTOR) | messages(ExportLogsServiceRequest.DESCRIPTOR)
+OFFICIAL = (
+    messages(ExportTraceServiceRequest.DESCRIPTOR)
+    | messages(ExportLogsServiceRequest.DESCRIPTOR)
+    | messages(ExportMetricsServiceRequest.DESCRIPTOR)
+)
 FIELDS = [(name, field) for name, message in OFFICIAL.items() for field in message.fields if name in OFFICIAL]
 
 
@@ -63,6 +69,27 @@ def test_field(message: str, field: FieldDescriptor) -> None:
     official = field.message_type.name if field.message_type else TYPE_NAMES[field.type]
     wanted = NAMES.get(official, official)
     assert FLAT.get(kind, kind) == wanted or {kind, wanted} <= INTEGERS
+
+
+ONEOFS = {
+    (name, frozenset(re.findall(r"(\w+) = ", members)))
+    for message, body in re.findall(r"message (\w+) \{((?:[^{}]|\{[^{}]*\})*)\}", TEXT)
+    for name, members in re.findall(r"oneof (\w+) \{([^{}]*)\}", body)
+}
+
+
+def test_presence() -> None:
+    """What OTLP tells from absent we tell from absent: the members of each oneof, and each optional field."""
+    for message in OFFICIAL.values():
+        for oneof in message.oneofs:
+            members = {field.name for field in oneof.fields if (message.name, field.name) not in LEFT_OUT}
+            if oneof.name.startswith("_"):  # how protobuf keeps the presence of one optional field
+                (field,) = oneof.fields
+                body = re.search(rf"message {message.name} \{{(.*?)\n\}}", TEXT, re.DOTALL)
+                assert body
+                assert f"optional double {field.name} = {field.number};" in body[1], f"{message.name}.{field.name}"
+            else:
+                assert (oneof.name, frozenset(members)) in ONEOFS, f"{message.name}.{oneof.name}"
 
 
 def test_where_recursion_ends() -> None:

@@ -70,16 +70,24 @@ class Journey:
             outcomes[label].rows = rows
 
     def _rows(self, name: str, signal: Signal) -> dict[str, list[tuple[Any, ...]]]:
-        table, columns = (
-            ("otel_traces", self._reference.SPANS)
-            if signal is Signal.TRACES
-            else ("otel_logs", self._reference.RECORDS)
-        )
         found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-        sql = f"SELECT Peer, {columns} FROM otel.{table} WHERE JournalSegment = {{name:String}}"
-        for peer, *row in self._engine.ask(sql, name=name):
-            found[peer].append(self._reference.levelled(tuple(row)))
+        for table, columns in self._tables(signal).items():
+            sql = f"SELECT Peer, {columns} FROM otel.{table} WHERE JournalSegment = {{name:String}}"
+            for peer, *row in self._engine.ask(sql, name=name):
+                found[peer].append(self._reference.levelled(tuple(row)))
         return found
+
+    def _tables(self, signal: Signal) -> dict[str, str]:
+        """Return the tables that keep a signal's rows, each with the columns to compare."""
+        reference = self._reference
+        if signal is Signal.TRACES:
+            return {"otel_traces": reference.SPANS}
+        if signal is Signal.LOGS:
+            return {"otel_logs": reference.RECORDS}
+        return {
+            f"otel_metrics_{kind}": f"'{kind}', {reference.POINT}, {columns}"
+            for kind, columns in reference.SPECIFIC.items()
+        }
 
 
 @pytest.fixture(scope="session")

@@ -11,18 +11,39 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from otlp_builders import any_value, attributes, log_record, logs, span, traces
+from otlp_builders import (
+    POINTS,
+    any_value,
+    attributes,
+    exemplar,
+    log_record,
+    logs,
+    metric,
+    metrics,
+    point,
+    span,
+    traces,
+)
 
 from collector.receive import nested
 from collector.request import Signal
 
-PLACES = ("resource", "scope", "span", "event", "link", "log attribute", "log body", "log resource", "log scope")
+PLACES = {
+    Signal.TRACES: ("resource", "scope", "span", "event", "link"),
+    Signal.LOGS: ("log attribute", "log body", "log resource", "log scope"),
+    Signal.METRICS: ("metric resource", "metric scope", "metric metadata", "metric exemplar", *POINTS),
+}
 
 
-def put(place: str, value: object) -> ExportTraceServiceRequest | ExportLogsServiceRequest:
+def put(
+    place: str, value: object
+) -> ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest:
     """Make a request with the value in one place, and nothing else nested."""
     held = {"held": value}
+    if place in PLACES[Signal.METRICS]:
+        return put_in_metrics(place, held)
     if place == "log body":
         return logs(log_record(value))
     if place == "log attribute":
@@ -42,6 +63,22 @@ def put(place: str, value: object) -> ExportTraceServiceRequest | ExportLogsServ
         "span": lambda: stored.attributes,
         "event": lambda: stored.events.add(name="e").attributes,
         "link": lambda: stored.links.add(trace_id=bytes([1] * 16)).attributes,
+    }[place]().extend(attributes(held))
+    return request
+
+
+def put_in_metrics(place: str, held: dict[str, object]) -> ExportMetricsServiceRequest:
+    """Make a metrics request with the attribute in one place."""
+    if place in POINTS:
+        return metrics(metric(place, point(place, held)))
+    if place == "metric exemplar":
+        return metrics(metric("gauge", point("gauge", exemplars=[exemplar(held)])))
+    request = metrics(metric("gauge", point("gauge")))
+    target = request.resource_metrics[0]
+    {
+        "metric resource": lambda: target.resource.attributes,
+        "metric scope": lambda: target.scope_metrics[0].scope.attributes,
+        "metric metadata": lambda: target.scope_metrics[0].metrics[0].metadata,
     }[place]().extend(attributes(held))
     return request
 
@@ -66,12 +103,15 @@ def all_nestings() -> list[object]:
 @pytest.mark.parametrize("signal", Signal)
 def test_nothing_vanishes(journey: Any, reference: Any, signal: Signal) -> None:
     """In each place attributes can be, each nesting of arrays and maps, empty ones included, is found again as text."""
-    places = [place for place in PLACES if place.startswith("log") == (signal is Signal.LOGS)]
     values = all_nestings()
     assert len(values) > 50
-    requests = {f"{place} {n}": put(place, value) for place in places for n, value in enumerate(values)}
+    requests = {f"{place} {n}": put(place, value) for place in PLACES[signal] for n, value in enumerate(values)}
     outcomes = journey.travel({label: each.SerializeToString() for label, each in requests.items()}, signal)
-    expected = reference.spans if signal is Signal.TRACES else reference.records
+    expected = {
+        Signal.TRACES: reference.spans,
+        Signal.LOGS: reference.records,
+        Signal.METRICS: reference.points,
+    }[signal]
     wrong = {
         label: (outcomes[label], expected(request))
         for label, request in requests.items()

@@ -15,7 +15,6 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogs
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpans
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2_grpc import LogsServiceStub
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from opentelemetry.sdk._logs import LoggerProvider
@@ -24,7 +23,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, StatusCode
-from otlp_builders import log_record, logs, span, traces
+from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -73,10 +72,23 @@ def test_malformed(channel: grpc.Channel) -> None:
     assert "ExportTraceServiceRequest" in refused.value.details()
 
 
-def test_no_metrics_yet(channel: grpc.Channel) -> None:
+def test_metrics(collector: CollectorProcess, channel: grpc.Channel) -> None:
+    """Data points are acknowledged, and are in the database."""
+    name = secrets.token_hex(8)
+    reply = MetricsServiceStub(channel).Export(
+        metrics(metric("gauge", point("gauge", as_int=7), name=name)), timeout=30
+    )
+    assert not reply.HasField("partial_success")
+    collector.wait_until_stored()
+    assert collector.ask(f"SELECT Value AS v, Peer AS p FROM otel.otel_metrics_gauge WHERE MetricName = '{name}'") == [
+        {"v": 7, "p": "127.0.0.1"}
+    ]
+
+
+def test_no_such_service(channel: grpc.Channel) -> None:
     """A service nobody serves: UNIMPLEMENTED, which clients do not send again."""
     with pytest.raises(grpc.RpcError) as refused:
-        MetricsServiceStub(channel).Export(ExportMetricsServiceRequest(), timeout=30)
+        channel.unary_unary(EXPORT.replace("trace", "profiles"))(b"", timeout=30)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

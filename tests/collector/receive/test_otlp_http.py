@@ -10,7 +10,7 @@ import socket
 import httpx
 import pytest
 from google.rpc.status_pb2 import Status
-from otlp_builders import log_record, logs, span, traces
+from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 from processes import PROTOBUF, CollectorProcess
 
 GZIP = PROTOBUF | {"content-encoding": "gzip"}
@@ -51,6 +51,17 @@ def test_logs(collector: CollectorProcess) -> None:
     ]
 
 
+def test_metrics(collector: CollectorProcess) -> None:
+    """Data points are acknowledged, and are in the database."""
+    name = secrets.token_hex(8)
+    body = metrics(metric("sum", point("sum", as_int=2**63 - 1), name=name)).SerializeToString()
+    reply = collector.post("/v1/metrics", gzip.compress(body), GZIP)
+    assert (reply.status_code, reply.content) == (200, b"")
+    collector.wait_until_stored()
+    found = collector.ask(f"SELECT toString(ValueInt) AS v FROM otel.otel_metrics_sum WHERE MetricName = '{name}'")
+    assert found == [{"v": str(2**63 - 1)}]
+
+
 def test_the_peer_is_on_record(collector: CollectorProcess) -> None:
     """Each row says which address sent it."""
     name = secrets.token_hex(8)
@@ -59,7 +70,7 @@ def test_the_peer_is_on_record(collector: CollectorProcess) -> None:
     assert collector.ask(f"SELECT Peer AS p FROM otel.otel_traces WHERE SpanName = '{name}'") == [{"p": "127.0.0.1"}]
 
 
-@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs", "/v1/metrics"])
 @pytest.mark.parametrize("body", [b"", b"\x0a\x00"])
 def test_empty(collector: CollectorProcess, path: str, body: bytes) -> None:
     """An empty request succeeds and stores nothing."""
@@ -109,7 +120,7 @@ def test_wrong_encoding(collector: CollectorProcess) -> None:
     assert "gzip" in status(reply).message
 
 
-@pytest.mark.parametrize("path", ["/v1/metrics", "/v1/nothing", "/v2/traces", "/v1/traces/x"])
+@pytest.mark.parametrize("path", ["/v1/nothing", "/v2/traces", "/v1/traces/x"])
 def test_no_such_path(collector: CollectorProcess, path: str) -> None:
     """A path nobody serves: 404 with a Status."""
     reply = collector.post(path, b"")
