@@ -8,7 +8,7 @@ in any number, and each frame is one more element of the repeated field 15.
     frame   | 7A | len varint | envelope |                                                field 15, once a request
     envelope| 0D | crc32c u32 |                                                           field 1
             | 12 len tenant | 19 received u64 | 22 len peer | 28 items | 32 len identity |    2 to 6
-            | 52 len body |                                                                   10 to 12: traces, logs, metrics
+            | 52 len body |                                                 10 to 12: traces, logs, metrics
 
 The identity is what a body that is sent again is recognised by (`receive/duplicates.py` says what is in it); it is
 left out where there is none. The first format had neither items nor identity nor the format in its head, and is read.

@@ -81,7 +81,6 @@ class CollectorProcess:
     def send(self, request: ExportTraceServiceRequest | ExportLogsServiceRequest | ExportMetricsServiceRequest) -> None:
         """Send over gRPC; return when it is acknowledged."""
         with grpc.insecure_channel(self.endpoints["grpc"]) as channel:
-            if isinstance(request, ExportTraceServiceRequest):
             key = tuple(self._shown().items())
             if isinstance(request, ExportTraceServiceRequest):
                 TraceServiceStub(channel).Export(request, timeout=30, metadata=key)
