@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.journal import files
+from collector import files
 from collector.journal.ledger import Ledger
 from collector.journal.space import Space
 

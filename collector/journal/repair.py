@@ -24,8 +24,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from collector import files
 from collector.errors import SegmentDamaged
-from collector.journal import files, frame, names
+from collector.journal import frame, names
 from collector.journal.frame import Head, Piece
 from collector.journal.ledger import Ledger
 from collector.journal.names import READY

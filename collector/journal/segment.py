@@ -14,8 +14,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from collector import files
 from collector.errors import SegmentDamaged
-from collector.journal import files, frame, names
+from collector.journal import frame, names
 from collector.journal.ledger import Ledger
 from collector.journal.names import OPEN, READY
 from collector.request import Request, Signal

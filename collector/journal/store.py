@@ -16,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.journal import files, names, repair
+from collector import files
+from collector.journal import names, repair
 from collector.journal.archive import Archive
 from collector.journal.ledger import SEEN, Ledger
 from collector.journal.names import OPEN, READY

@@ -17,16 +17,17 @@ one is remembered for the window and up to a sixteenth longer. 100 bytes each.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import struct
 import time
 from collections import deque
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 from xxhash import xxh3_128_digest
 
+from collector.errors import Retryable
 from collector.request import Receipt, Signal
 
 _BUCKETS = 16
@@ -45,6 +46,50 @@ class _Bucket:
     receipts: dict[bytes, Receipt] = field(default_factory=dict)
 
 
+class Claim:
+    """A body in flight. Whoever sends an equal one meanwhile waits for what becomes of this one.
+
+    One of `accepted`, `empty` and `refused` has to be called in the end, or `follow`, which does.
+    """
+
+    __slots__ = ("_answer", "_known", "key")
+
+    def __init__(self, known: Duplicates, key: bytes, answer: asyncio.Future[Receipt]) -> None:
+        self.key = key
+        self._known = known
+        self._answer = answer
+
+    def follow(self, outcome: asyncio.Future[None], receipt: Receipt) -> None:
+        """Have `receipt` for an answer if `outcome` is good."""
+        outcome.add_done_callback(functools.partial(self._settle, receipt))
+
+    def _settle(self, receipt: Receipt, outcome: asyncio.Future[None]) -> None:
+        if outcome.cancelled():
+            self.refused(asyncio.CancelledError())
+        elif error := outcome.exception():
+            self.refused(error)
+        else:
+            self.accepted(receipt)
+
+    def accepted(self, receipt: Receipt) -> None:
+        """It is in the journal: this is the answer, from now on as well."""
+        self._known.end(self.key, receipt)
+        self._answer.set_result(receipt)
+
+    def empty(self, receipt: Receipt) -> None:
+        """There was nothing to store: this is the answer to those who wait, and the next one is looked at anew."""
+        self._known.end(self.key, None)
+        self._answer.set_result(receipt)
+
+    def refused(self, error: BaseException) -> None:
+        """It is not stored: those who wait are refused the same, and the next one is tried anew."""
+        self._known.end(self.key, None)
+        if not isinstance(error, Exception):  # its sender went away, and took it along
+            error = Retryable("an equal request was given up by its sender")
+        self._answer.set_exception(error)
+        self._answer.exception()  # nobody need wait
+
+
 class Duplicates:
     """What was accepted within a window of time. All calls come from the event loop, `restore` before it runs."""
 
@@ -55,7 +100,7 @@ class Duplicates:
         self._most = most
         self._buckets: deque[_Bucket] = deque()
         self._remembered = 0
-        self._pending: dict[bytes, tuple[asyncio.Future[None], Receipt]] = {}
+        self._pending: dict[bytes, asyncio.Future[Receipt]] = {}
         self._seed = functools.lru_cache(maxsize=1024)(self._make_seed)
 
     def _make_seed(self, signal: Signal, tenant: str) -> int:
@@ -66,30 +111,34 @@ class Duplicates:
         """Return what the body is known by; b"" where nothing is remembered."""
         return xxh3_128_digest(body, self._seed(signal, tenant)) if self._window else b""
 
-    def find(self, key: bytes) -> Awaitable[Receipt] | None:
+    def find(self, key: bytes) -> asyncio.Future[Receipt] | None:
         """Return the answer to an equal body, accepted before or in flight; None if there is none.
 
-        Awaiting it raises Refused where the equal body is refused.
+        Awaiting it raises Refused where the equal body is refused. Cancelling it touches nobody else.
         """
         if pending := self._pending.get(key):
-            return _share(*pending)
+            return asyncio.shield(pending)
         self._forget()
         for bucket in reversed(self._buckets):
             if receipt := bucket.receipts.get(key):
-                return _done(receipt)
+                answer = asyncio.get_running_loop().create_future()
+                answer.set_result(receipt)
+                return answer
         return None
 
-    def expect(self, key: bytes, outcome: asyncio.Future[None], receipt: Receipt) -> None:
-        """A body is in flight: if `outcome` is good, remember that `receipt` is the answer to it."""
-        if not key:
-            return
-        self._pending[key] = outcome, receipt
-        outcome.add_done_callback(functools.partial(self._settle, key, receipt))
+    def claim(self, key: bytes) -> Claim:
+        """Take a body on that nobody else has."""
+        answer = asyncio.get_running_loop().create_future()
+        if key:
+            self._pending[key] = answer
+        return Claim(self, key, answer)
 
-    def _settle(self, key: bytes, receipt: Receipt, outcome: asyncio.Future[None]) -> None:
-        self._pending.pop(key, None)
-        if not outcome.cancelled() and outcome.exception() is None:
-            self._remember(key, receipt, time.monotonic())
+    def end(self, key: bytes, receipt: Receipt | None) -> None:
+        """A body is in flight no more; with a receipt, it is one to remember."""
+        with contextlib.suppress(KeyError):  # nothing is pending under the key of none
+            del self._pending[key]
+            if receipt:
+                self._remember(key, receipt, time.monotonic())
 
     def restore(self, age: float, identity: bytes) -> None:
         """Remember a request that was accepted so many seconds ago, by another process."""
@@ -131,12 +180,3 @@ def _receipt(identity: bytes) -> Receipt:
         return _WHOLE
     (rejected,) = _REJECTED.unpack_from(identity, _HASH_BYTES)
     return Receipt(rejected, identity[_HASH_BYTES + _REJECTED.size :].decode(errors="ignore"))
-
-
-async def _share(outcome: asyncio.Future[None], receipt: Receipt) -> Receipt:
-    await asyncio.shield(outcome)
-    return receipt
-
-
-async def _done(receipt: Receipt) -> Receipt:
-    return receipt

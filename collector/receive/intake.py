@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
 from collector.receive import duplicates
-from collector.receive.duplicates import Duplicates
+from collector.receive.duplicates import Claim, Duplicates
 from collector.receive.fate import Fate
 from collector.receive.validate import VALIDATORS
 from collector.request import Receipt, Request, Sender, Signal
@@ -50,9 +50,11 @@ class Intake:
         if earlier := self._known.find(key):
             fate.duplicate()
             return await earlier
+        claim = self._known.claim(key)
         try:
-            receipt, outcome = self._begin(signal, body, sender, key, fate)
-        except Exception as error:
+            receipt, outcome = self._begin(signal, body, sender, claim, fate)
+        except BaseException as error:
+            claim.refused(error)
             fate.refused(error)
             raise
         del body  # its memory, while the journal writes: what is journaled is a copy
@@ -61,7 +63,7 @@ class Intake:
         return receipt
 
     def _begin(
-        self, signal: Signal, body: bytes, sender: Sender, key: bytes, fate: Fate
+        self, signal: Signal, body: bytes, sender: Sender, claim: Claim, fate: Fate
     ) -> tuple[Receipt, asyncio.Future[None] | None]:
         """Validate a body and hand it to the journal; return the answer, and when it may be given, None for at once."""
         if len(body) > self.limit:
@@ -75,6 +77,7 @@ class Intake:
                 hint="send smaller batches, or smaller resource attributes",
             )
         if not accepted.items:
+            claim.empty(receipt)
             fate.empty()
             return receipt, None
         outcome = asyncio.ensure_future(
@@ -88,11 +91,11 @@ class Intake:
                     peer=sender.peer,
                     weight=accepted.weight,
                     urgent=CRITICAL in accepted.body,
-                    identity=duplicates.identity(key, receipt),
+                    identity=duplicates.identity(claim.key, receipt),
                 )
             )
         )
-        self._known.expect(key, outcome, receipt)
+        claim.follow(outcome, receipt)
         fate.follow(outcome)
         return receipt, outcome
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from segments import descriptors, encoded, fill, frozen, request
 
+from collector import files
 from collector.errors import SegmentDamaged
-from collector.journal import files, frame, repair, segment
+from collector.journal import frame, repair, segment
 from collector.request import Request, Signal
 
 

@@ -275,7 +275,7 @@ def test_a_full_disk_never_keeps_a_segment(small_disk: Path, monkeypatch: pytest
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("collector.journal.files.write_whole", full)
+    monkeypatch.setattr("collector.files.write_whole", full)
     opened.retire(path)
     assert files(small_disk / "journal") == []
     assert opened.space.used == 0

@@ -59,7 +59,8 @@ async def test_off() -> None:
     """A window of 0 costs nothing and recognises nothing."""
     known = Duplicates(SECRET, 0, 100)
     assert known.hash(Signal.TRACES, "default", b"body") == b""
-    known.expect(b"", asyncio.get_running_loop().create_future(), Receipt())
+    for _ in range(2):
+        known.claim(b"").accepted(Receipt())
     known.restore(0.0, bytes(16))
     assert known.find(b"") is None
     assert known.find(bytes(16)) is None
@@ -113,7 +114,7 @@ async def test_the_same_receipt_again() -> None:
 async def test_in_flight() -> None:
     """The second of two at the same time waits for the first, and is answered the same."""
     known, outcome = Duplicates(SECRET, 600, 100), asyncio.get_running_loop().create_future()
-    known.expect(b"k" * 16, outcome, PART)
+    known.claim(b"k" * 16).follow(outcome, PART)
     second = asyncio.ensure_future(answer(known, b"k" * 16))
     await asyncio.sleep(0.01)
     assert not second.done()
@@ -125,7 +126,7 @@ async def test_in_flight() -> None:
 async def test_a_refused_body_is_not_remembered() -> None:
     """If the first is refused so is the second at the same time; the third is tried anew."""
     known, outcome = Duplicates(SECRET, 600, 100), asyncio.get_running_loop().create_future()
-    known.expect(b"k" * 16, outcome, Receipt())
+    known.claim(b"k" * 16).follow(outcome, Receipt())
     second = asyncio.ensure_future(answer(known, b"k" * 16))
     await asyncio.sleep(0)
     outcome.set_exception(Retryable("full"))
@@ -134,10 +135,33 @@ async def test_a_refused_body_is_not_remembered() -> None:
     assert known.find(b"k" * 16) is None
 
 
+async def test_an_empty_body_is_not_remembered() -> None:
+    """Those who wait are answered the same; the next one is looked at anew."""
+    known = Duplicates(SECRET, 600, 100)
+    claim = known.claim(b"k" * 16)
+    second = asyncio.ensure_future(answer(known, b"k" * 16))
+    await asyncio.sleep(0)
+    claim.empty(Receipt())
+    assert await second == Receipt()
+    assert known.find(b"k" * 16) is None
+
+
+async def test_the_first_is_given_up() -> None:
+    """Where the first never came as far as the journal, the second is asked to come again, and the third is tried."""
+    known = Duplicates(SECRET, 600, 100)
+    claim = known.claim(b"k" * 16)
+    second = asyncio.ensure_future(answer(known, b"k" * 16))
+    await asyncio.sleep(0)
+    claim.refused(asyncio.CancelledError())
+    with pytest.raises(Retryable, match="given up"):
+        await second
+    assert known.find(b"k" * 16) is None
+
+
 async def test_who_goes_away_takes_nobody_along() -> None:
     """A second that stops waiting cancels neither the first nor a third."""
     known, outcome = Duplicates(SECRET, 600, 100), asyncio.get_running_loop().create_future()
-    known.expect(b"k" * 16, outcome, Receipt())
+    known.claim(b"k" * 16).follow(outcome, Receipt())
     second, third = (asyncio.ensure_future(answer(known, b"k" * 16)) for _ in range(2))
     await asyncio.sleep(0)
     second.cancel()
