@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
+import grpc
 import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
+from collector import tls, unix_socket
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.datadir import DataDir
 from collector.errors import StartError
@@ -23,7 +28,7 @@ from collector.journal import segment
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import clickhouse_http_app
-from collector.receive import otlp_grpc, otlp_http
+from collector.receive import cors, otlp_grpc, otlp_http
 from collector.receive.intake import Intake
 from collector.schema import migrator
 from collector.settings import Settings
@@ -56,11 +61,15 @@ class Collector:
             StartError: one of these is not to be had; nothing is left running.
         """
         self._settings = settings
+        self._tls = tls.of_server(settings)
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             self._data = DataDir(settings.data_dir, migrator.newest())
             undo.callback(self._data.close)
             self._http_socket = undo.enter_context(_listen(settings.host, settings.http_port, "--http-port"))
+            self._unix_socket: socket.socket | None = None
+            if settings.http_socket:
+                self._unix_socket = undo.enter_context(unix_socket.listening(settings.http_socket, "--http-socket"))
             self._sql_socket: socket.socket | None = None
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
@@ -86,20 +95,17 @@ class Collector:
         """Serve until SIGTERM or SIGINT, then drain; return whether everything acknowledged is in ClickHouse.
 
         Raises:
-            StartError: the gRPC port cannot be opened.
+            StartError: the gRPC port or socket cannot be opened.
         """
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         with self._undo:
-            grpc_server, grpc_port = otlp_grpc.server(self._intake, self._settings.host, self._settings.grpc_port)
+            grpc_server, grpc_port = self._grpc_server()
             self._journal.start()
             self._loader.start()
             await grpc_server.start()
-            servers = [_Server(self._http_app(), self._http_socket)]
-            if self._sql_socket:
-                path = str(self._data.path / EMBEDDED_FOLDER)
-                servers.append(_Server(clickhouse_http_app(path), self._sql_socket))
+            servers = self._http_servers()
             for server in servers:
                 await server.start()
             self._announce(grpc_port)
@@ -108,11 +114,30 @@ class Collector:
             await asyncio.gather(grpc_server.stop(grace=5), *(server.stop() for server in servers))
             return await asyncio.to_thread(self._drain)
 
+    def _grpc_server(self) -> tuple[grpc.aio.Server, int]:
+        chosen = self._settings
+        made, port = otlp_grpc.server(self._intake, chosen.host, chosen.grpc_port, self._tls)
+        if chosen.grpc_socket:
+            bind = functools.partial(otlp_grpc.bind_unix, made)
+            self._undo.enter_context(unix_socket.shown(chosen.grpc_socket, "--grpc-socket", bind))
+        return made, port
+
+    def _http_servers(self) -> list[_Server]:
+        app, context = self._http_app(), self._tls.context if self._tls else None
+        servers = [_Server(app, self._http_socket, context)]
+        if self._unix_socket:
+            servers.append(_Server(app, self._unix_socket, None, lifespan="off"))  # the app lives once
+        if self._sql_socket:
+            path = str(self._data.path / EMBEDDED_FOLDER)
+            servers.append(_Server(clickhouse_http_app(path), self._sql_socket, context))
+        return servers
+
     def _announce(self, grpc_port: int) -> None:
         endpoints = {"grpc": f"{self._settings.host}:{grpc_port}", "http": _address(self._http_socket)}
         if self._sql_socket:
             endpoints["sql"] = _address(self._sql_socket)
-        self._data.record_endpoints(endpoints)
+        certificate = {"certificate": str(self._settings.tls_cert.absolute())} if self._settings.tls_cert else {}
+        self._data.record_endpoints(endpoints | certificate)
         log.info("ready %s", " ".join(f"{name}={address}" for name, address in endpoints.items()))
 
     def _drain(self) -> bool:
@@ -129,6 +154,9 @@ class Collector:
         app.router.routes.extend(otlp_http.routes(self._intake))
         app.add_api_route("/health", self.health, methods=["GET"], response_model=Health)
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
+        app.add_exception_handler(Exception, otlp_http.fail)
+        if self._settings.cors_origins:
+            app.add_middleware(CORSMiddleware, **cors.options(self._settings.cors_origins.split(",")))
         return app
 
     async def health(self) -> Health:
@@ -153,8 +181,23 @@ class Collector:
 class _Server(uvicorn.Server):
     """An HTTP server inside our event loop, on a socket that is already ours; signals stay with the collector."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, lifespan="auto", timeout_graceful_shutdown=5))
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        context: ssl.SSLContext | None,
+        lifespan: Literal["auto", "off"] = "auto",
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            lifespan=lifespan,
+            proxy_headers=False,  # the peer on record is who connected, not who a header says
+            timeout_graceful_shutdown=5,
+        )
+        config.load()
+        config.ssl = context
+        super().__init__(config)
         self._listener = listener
 
     @contextlib.contextmanager

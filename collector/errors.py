@@ -15,6 +15,8 @@ CollectorError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CollectorError(Exception):
     """Base of all: a sentence, and in `hint` what to do about it (may be empty)."""
@@ -42,7 +44,14 @@ class Permanent(Refused):
 
 
 class Malformed(Permanent):
-    """The body is not what its content type or encoding says."""
+    """The body is not what its content type or encoding says.
+
+    `violations` are pairs of a field's path in the body and what is wrong with it; () if it is the body as a whole.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", violations: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.violations = violations
 
 
 class TooLarge(Permanent):
@@ -62,7 +71,11 @@ class MethodNotAllowed(Permanent):
 
 
 class Retryable(Refused):
-    """Not now; the sender keeps the data and sends it again."""
+    """Not now; the sender keeps the data and sends it again, after `retry_after` seconds if that is known."""
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class SegmentDamaged(CollectorError):

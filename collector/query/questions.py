@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from importlib import resources
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -28,14 +29,16 @@ def text(name: str) -> str:
 class Asker:
     """Asks over the ClickHouse HTTP interface, the collector's own or a server's."""
 
-    def __init__(self, url: str) -> None:
-        """Take `http://[user:password@]host:port`."""
+    def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
+        """Take `http(s)://[user:password@]host:port`; `context` says whom https trusts, else the system does."""
         parts = urlsplit(url)
         self._address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", "", ""))
         headers = {"X-ClickHouse-User": unquote(parts.username)} if parts.username else {}
         if parts.password:
             headers["X-ClickHouse-Key"] = unquote(parts.password)
-        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(300, connect=5), trust_env=False)
+        self._http = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(300, connect=5), trust_env=False, verify=context or True
+        )
 
     def raw(self, sql: str, output_format: str, **parameters: object) -> bytes:
         """Run a query and return ClickHouse's bytes in `output_format`; `{name:Type}` in it are the parameters.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
-from collector.receive.validate import VALIDATORS
+from collector.receive import replies
+from collector.receive.decode import decode
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
+
+log = logging.getLogger("collector.receive")
 
 _UNFOLDED = 4  # times the size limit; a resource stands beside each of its spans in the tables, and in memory before
 
@@ -22,8 +26,8 @@ class Intake:
         self._append = append
         self._counters = counters
 
-    async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
-        """Return once the request may be acknowledged.
+    async def accept(self, signal: Signal, body: bytes, sender: Sender, media: str = replies.PROTOBUF) -> Receipt:
+        """Return once the request may be acknowledged; the receipt says what of it was refused all the same.
 
         An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks.
 
@@ -34,7 +38,7 @@ class Intake:
         try:
             if len(body) > self.limit:
                 raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
-            accepted = VALIDATORS[signal](body)
+            accepted, receipt = await decode(signal, body, media)
             if accepted.weight > _UNFOLDED * self.limit:
                 raise TooLarge(
                     f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
@@ -57,7 +61,10 @@ class Intake:
             raise
         self._counters.add("requests_journaled" if accepted.items else "requests_empty")
         self._counters.add("items_received", accepted.items)
-        return Receipt()
+        if receipt.rejected:  # the sender is told, but few SDKs look
+            self._counters.add("items_rejected", receipt.rejected)
+            log.warning("a request from %s was stored in part: %s", sender.peer, receipt.message)
+        return receipt
 
     def refuse_unread(self, refusal: Refused) -> None:
         """Count a request that was refused before there was a body to accept."""

@@ -1,31 +1,27 @@
-"""OTLP over gRPC: the Export methods of traces and logs, on raw bytes.
+"""OTLP over gRPC: the Export method of each signal, on raw bytes.
 
 No serializer is registered, so a request stays bytes from the socket to the journal; gRPC itself inflates gzip and
-bounds the size after it.
+deflate, and bounds the size while it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote
 
 import grpc
 
 from collector.errors import Refused, StartError
-from collector.receive import replies
+from collector.receive import peer, replies
 from collector.receive.intake import Intake
+from collector.receive.wire import WIRE
 from collector.request import Sender, Signal
+from collector.tls import Tls
 
-_SERVICES = {
-    "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
-    "opentelemetry.proto.collector.logs.v1.LogsService": Signal.LOGS,
-}
-_EMPTY_RESPONSE = b""  # an Export…ServiceResponse without partial_success
-
-Export = Callable[[bytes, grpc.aio.ServicerContext[bytes, bytes]], Awaitable[bytes]]
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+Export = Callable[[bytes, _Context], Awaitable[bytes]]
 
 
-def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
+def server(intake: Intake, host: str, port: int, tls: Tls | None = None) -> tuple[grpc.aio.Server, int]:
     """Build a server bound to host:port; return it, not yet started, with the port it got.
 
     Raises:
@@ -37,11 +33,12 @@ def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
             ("grpc.so_reuseport", 0),  # a taken port must be an error, not a second listener
         ]
     )
-    for service, signal in _SERVICES.items():
+    for signal, wire in WIRE.items():
         handler = grpc.unary_unary_rpc_method_handler(_export(intake, signal))
-        made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+        made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(wire.service, {"Export": handler}),))
+    address = f"{host}:{port}"
     try:
-        bound = made.add_insecure_port(f"{host}:{port}")
+        bound = made.add_secure_port(address, _credentials(tls)) if tls else made.add_insecure_port(address)
     except RuntimeError as error:
         raise StartError(
             f"port {port} on {host} cannot be opened for OTLP/gRPC",
@@ -50,18 +47,26 @@ def server(intake: Intake, host: str, port: int) -> tuple[grpc.aio.Server, int]:
     return made, bound
 
 
+def bind_unix(made: grpc.aio.Server, path: str) -> None:
+    """Let a server that is not yet started listen at a Unix socket too; without TLS, the file's mode guards it."""
+    made.add_insecure_port(f"unix:{path}")
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)],
+        root_certificates=tls.client_ca or None,
+        require_client_auth=bool(tls.client_ca),
+    )
+
+
 def _export(intake: Intake, signal: Signal) -> Export:
-    async def export(body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+    async def export(body: bytes, context: _Context) -> bytes:
         try:
-            await intake.accept(signal, body, Sender(peer=_host(context.peer())))
+            receipt = await intake.accept(signal, body, Sender(peer=peer.of_grpc(context.peer())))
         except Refused as refusal:
-            await context.abort(*replies.grpc_status(refusal))
-        return _EMPTY_RESPONSE
+            no = replies.grpc_refused(refusal)
+            await context.abort(no.code, no.sentence, no.trailers)
+        return replies.grpc_accepted(signal, receipt)
 
     return export
-
-
-def _host(peer: str) -> str:
-    """Return the address in gRPC's peer name: ipv4:127.0.0.1:5001, ipv6:%5B::1%5D:5001, unix:."""
-    kind, _, rest = unquote(peer).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else ""
