@@ -161,8 +161,8 @@ class Collector:
 
     async def health(self) -> Health:
         """Say how the collector is doing."""
-        waiting = self._loader.waiting()
         filling, age = self._journal.filling()
+        waiting = self._loader.waiting()  # second: what moves on in between is counted twice, not never
         if waiting:
             age = max(age, segment.age_seconds(waiting[0].segment))
         counters = self._counters.snapshot()

@@ -143,14 +143,15 @@ class Journal:
         self._loop.call_soon_threadsafe(_resolve, [future for _, future in waiting], error)
 
     def _freeze(self, signal: Signal) -> None:
-        current = self._open.pop(signal)
-        if not current.frames:
-            current.discard()
-            return
+        current = self._open[signal]
         try:
-            self._backlog.enqueue(current.freeze(), current.frames)
+            if current.frames:
+                self._backlog.enqueue(current.freeze(), current.frames)
+            else:
+                current.discard()
         except OSError:  # all of it is on disk and acknowledged: the next start recovers it
             log.exception("journal segment %s could not be frozen; the next start loads it", current.path.name)
+        del self._open[signal]  # only now, so that whoever counts what waits never misses it
 
 
 def _resolve(futures: list[asyncio.Future[None]], error: Retryable | None) -> None:

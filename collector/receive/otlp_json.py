@@ -6,7 +6,7 @@ alphabet of base64, unknown keys skipped, null for absent. A record that does no
 of the field.
 
 The readers are made from the messages' descriptors, so a field OTLP adds is read as soon as opentelemetry-proto has it.
-About 30 us a span; protobuf is for who is in a hurry.
+About 50 us a span; protobuf is for who is in a hurry.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from collector.errors import Malformed
 from collector.receive.refusals import Holder, Refusals, holders, is_record
 
 _IDS = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}  # bytes
+_COLLECTIONS = {"array_value", "kvlist_value"}  # OTLP's own example of an event leaves their one field, `values`, out
 _DEEPEST = 100  # messages in each other, the request included: protobuf's own limit
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -139,6 +140,8 @@ class _Message(_Field):
     def put(self, message: Message, value: Any, depth: int, walk: _Walk) -> None:
         inner = getattr(message, self.name)
         inner.SetInParent()
+        if isinstance(value, list) and self.name in _COLLECTIONS:
+            value = {"values": value}
         _fill(inner, value, depth + 1, walk)
 
 
@@ -215,9 +218,8 @@ def _count(given: Any, kind: Descriptor) -> int:
     for key, value in given.items():
         field = _fields(kind).get(key)
         holder = holders(kind).get(field.number) if field else None
-        if holder:
-            below = value if isinstance(value, list) else [value]
-            total += sum(_count(each, holder.kind) for each in below)
+        if holder and holder.repeated == isinstance(value, list):
+            total += sum(_count(each, holder.kind) for each in (value if holder.repeated else [value]))
     return total
 
 

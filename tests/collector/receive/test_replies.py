@@ -95,7 +95,7 @@ def test_json_is_as_the_specification_writes_it() -> None:
 
 @pytest.mark.parametrize("media", MEDIA)
 def test_bad_requests_name_the_fields(media: str) -> None:
-    """A malformed body: BadRequest details with the path of each field, or with the sentence for the body as a whole."""
+    """A malformed body: BadRequest details with the path of each field, or the sentence for the body as a whole."""
     for violations, expected in (
         ([("a.b", "is bad"), ("c", "too")], [("a.b", "is bad"), ("c", "too")]),
         ([], [("", "no")]),
@@ -138,7 +138,9 @@ def test_only_retryable_says_when() -> None:
         no = replies.grpc_refused(kind("no"))
         says = "google.rpc.retryinfo-bin" in dict(no.trailers)
         status = Status.FromString(no.trailers[0][1])
-        assert says == any(each.Is(RetryInfo.DESCRIPTOR) for each in status.details) == issubclass(kind, errors.Retryable)
+        assert (
+            says == any(each.Is(RetryInfo.DESCRIPTOR) for each in status.details) == issubclass(kind, errors.Retryable)
+        )
 
 
 @pytest.mark.parametrize("letter", ["x", "€", "😀", "\ud800"])
