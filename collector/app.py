@@ -22,7 +22,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from collector import tls, unix_socket
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
-from collector.datadir import DataDir
+from collector.datadir import DataDir, address
 from collector.errors import StartError
 from collector.journal import segment
 from collector.journal.writer import Journal, Limits
@@ -133,7 +133,7 @@ class Collector:
         return servers
 
     def _announce(self, grpc_port: int) -> None:
-        endpoints = {"grpc": f"{self._settings.host}:{grpc_port}", "http": _address(self._http_socket)}
+        endpoints = {"grpc": address(self._settings.host, grpc_port), "http": _address(self._http_socket)}
         if self._sql_socket:
             endpoints["sql"] = _address(self._sql_socket)
         certificate = {"certificate": str(self._settings.tls_cert.absolute())} if self._settings.tls_cert else {}
@@ -234,5 +234,4 @@ def _listen(host: str, port: int, flag: str) -> socket.socket:
 
 
 def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return address(*listener.getsockname()[:2])

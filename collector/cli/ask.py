@@ -27,7 +27,7 @@ def _asker(chosen: settings.Settings) -> Iterator[questions.Asker]:
         address = chosen.clickhouse_url.get_secret_value()
     else:
         scheme = "https" if context else "http"
-        address = f"{scheme}://" + running.get("sql", f"{chosen.host}:{chosen.sql_port}")
+        address = f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
     asker = questions.Asker(address, context)
     try:
         yield asker

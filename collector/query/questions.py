@@ -54,7 +54,8 @@ class Asker:
         except httpx.TransportError as error:
             raise NotRunningError(
                 f"nobody answers at {self._address}: {error}",
-                hint="start a collector with `otel-interactions serve`, or name its port with --sql-port",
+                hint="start a collector with `otel-interactions serve`, or name its port with --sql-port; if it speaks "
+                "TLS, see --tls-ca, --tls-cert and --tls-key",
             ) from error
         if reply.status_code != httpx.codes.OK:
             raise QueryFailedError(reply.text.strip())

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import grpc
 
+from collector.datadir import address
 from collector.errors import Refused, StartError
 from collector.receive import peer, replies
 from collector.receive.intake import Intake
@@ -36,9 +37,9 @@ def server(intake: Intake, host: str, port: int, tls: Tls | None = None) -> tupl
     for signal, wire in WIRE.items():
         handler = grpc.unary_unary_rpc_method_handler(_export(intake, signal))
         made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(wire.service, {"Export": handler}),))
-    address = f"{host}:{port}"
+    where = address(host, port)
     try:
-        bound = made.add_secure_port(address, _credentials(tls)) if tls else made.add_insecure_port(address)
+        bound = made.add_secure_port(where, _credentials(tls)) if tls else made.add_insecure_port(where)
     except RuntimeError as error:
         raise StartError(
             f"port {port} on {host} cannot be opened for OTLP/gRPC",

@@ -16,6 +16,7 @@ BAD = {
     "grpc_port": ["-1", "65536", "http", "", "1.5"],
     "http_port": ["-1", "65536", "x"],
     "sql_port": ["-1", "65536", "x"],
+    "cors_origins": ["example.org", "https://a.example/path", "https://a,b", "https://", "https://*.example", "null"],
     "batch_items": ["0", "-5", "many"],
     "batch_seconds": ["0", "-1", "soon", "nan", "inf", "1e300"],
     "batch_bytes": ["0", "32M"],
@@ -55,6 +56,13 @@ GOOD = {
     "http_port": ("1", "2", 1, 2),
     "sql_port": ("1", "2", 1, 2),
     "clickhouse_url": ("http://a", "http://b", None, None),
+    "grpc_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108 - never opened
+    "http_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108
+    "tls_cert": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "tls_key": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "tls_client_ca": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "tls_ca": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "cors_origins": ("*", "https://b:8443", "*", "https://b:8443"),
     "batch_items": ("1", "2", 1, 2),
     "batch_seconds": ("0.5", "2", 0.5, 2.0),
     "batch_bytes": ("1", "2", 1, 2),
@@ -115,6 +123,19 @@ def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable set to nothing, as compose files do, is a variable not set: the embedded engine, with its SQL port."""
     monkeypatch.setenv("OTEL_INTERACTIONS_CLICKHOUSE_URL", "")
     assert settings.load().clickhouse_url is None
+
+
+@pytest.mark.parametrize("name", ["grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca"])
+def test_an_empty_path_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable set to nothing is a variable not set, not the current folder."""
+    monkeypatch.setenv(f"OTEL_INTERACTIONS_{name.upper()}", "")
+    assert getattr(settings.load(), name) is None
+
+
+def test_origins_are_written_as_browsers_do() -> None:
+    """Spaces, capitals and a slash at the end are levelled; browsers send none of them."""
+    given = " https://App.Example.org/ , http://localhost:3000,, "
+    assert settings.load(cors_origins=given).cors_origins == "https://app.example.org,http://localhost:3000"
 
 
 def test_passwords_do_not_show() -> None:
