@@ -21,6 +21,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from otlp_builders import log_record, logs, span, traces
 from processes import PROTOBUF, CollectorProcess
+from starlette.applications import Starlette
+
+from collector.errors import Retryable
+from collector.receive import otlp_http
+from collector.receive.intake import Intake
+from collector.telemetry import Counters
 
 JSON = {"content-type": "application/json"}
 GZIP = PROTOBUF | {"content-encoding": "gzip"}
@@ -389,6 +395,53 @@ def test_pipelining(collector: CollectorProcess) -> None:
     codes = [int(each[:3]) for each in answers.split(b"HTTP/1.1 ")[1:]]
     assert codes == [200] * 5 + [400] + [200] * 9 + [415] + [200] * 6 + [200]
     assert count(collector, name) == 20
+
+
+def test_a_body_in_chunks(collector: CollectorProcess) -> None:
+    """A body whose length nobody says before, sent in chunks, is read to its end."""
+    name = secrets.token_hex(8)
+    body = gzip.compress(traces(*(span(name) for _ in range(100))).SerializeToString())
+    with httpx.Client(timeout=30, verify=False) as client:  # noqa: S501 - plain HTTP
+        address = f"http://{collector.endpoints['http']}/v1/traces"
+        reply = client.post(address, content=(body[at : at + 100] for at in range(0, len(body), 100)), headers=GZIP)
+    assert reply.request.headers["transfer-encoding"] == "chunked"
+    assert reply.status_code == 200
+    assert count(collector, name) == 100
+
+
+@pytest.mark.parametrize("headers", [PROTOBUF, JSON], ids=["protobuf", "json"])
+async def test_a_fault_of_ours(headers: dict[str, str]) -> None:
+    """A fault in the collector: 500, which no client sends again, with a Status that gives nothing away."""
+
+    async def fail(_: Any) -> None:
+        raise RuntimeError("secret")
+
+    app = Starlette(
+        routes=otlp_http.routes(Intake(fail, 10**6, Counters())), exception_handlers={Exception: otlp_http.fail}
+    )
+    body = traces(span()).SerializeToString() if headers is PROTOBUF else traces_json(span_json("s"))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        reply = await client.post("/v1/traces", content=body, headers=headers)
+    assert reply.status_code == 500
+    assert reply.headers["content-type"] == headers["content-type"]
+    assert status(reply).code == 13
+    assert b"secret" not in reply.content
+
+
+@pytest.mark.parametrize("headers", [PROTOBUF, JSON], ids=["protobuf", "json"])
+async def test_throttled(headers: dict[str, str]) -> None:
+    """Not now: 503 with Retry-After in whole seconds and a Status in the request's encoding."""
+
+    async def refuse(_: Any) -> None:
+        raise Retryable("the journal is full", retry_after=1.5)
+
+    app = Starlette(routes=otlp_http.routes(Intake(refuse, 10**6, Counters())))
+    body = traces(span()).SerializeToString() if headers is PROTOBUF else traces_json(span_json("s"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        reply = await client.post("/v1/traces", content=body, headers=headers)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
+    assert (status(reply).code, status(reply).message) == (14, "the journal is full")
 
 
 def test_many_at_once(collector: CollectorProcess) -> None:
