@@ -8,16 +8,19 @@ import functools
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import grpc
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
-from collector import health
+from collector import health, tls, unix_socket
 from collector.access import row_policies
 from collector.access.admission import Admission
 from collector.access.doorman import Doorman, presented
@@ -26,14 +29,14 @@ from collector.access.keys import Scope
 from collector.access.rates import Rate, Rates
 from collector.access.room import Room
 from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory
-from collector.datadir import DataDir
+from collector.datadir import DataDir, address
 from collector.errors import Broken, Refused, StartError
 from collector.journal import names
 from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
-from collector.receive import otlp_grpc, otlp_http
+from collector.receive import cors, otlp_grpc, otlp_http
 from collector.receive.connections import BoundedProtocol, Bounds
 from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
@@ -60,11 +63,15 @@ class Collector:
         """
         self._settings = settings
         self._ring = _key_ring(settings)
+        self._tls = tls.of_server(settings)
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             self._data = DataDir(settings.data_dir, migrator.newest())
             undo.callback(self._data.close)
             self._http_socket = undo.enter_context(_listen(settings.host, settings.http_port, "--http-port"))
+            self._unix_socket: socket.socket | None = None
+            if settings.http_socket:
+                self._unix_socket = undo.enter_context(unix_socket.listening(settings.http_socket, "--http-socket"))
             self._sql_socket: socket.socket | None = None
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
@@ -107,7 +114,7 @@ class Collector:
         """Serve until SIGTERM or SIGINT, then drain; return whether everything acknowledged is in ClickHouse.
 
         Raises:
-            StartError: the gRPC port cannot be opened.
+            StartError: the gRPC port or socket cannot be opened.
             Broken: a thread ended that acknowledged requests depend on; they are in the journal for the next start.
         """
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -115,19 +122,14 @@ class Collector:
             loop.add_signal_handler(number, stop.set)
         self._faults.watch(_VITAL, lambda: loop.call_soon_threadsafe(stop.set))
         with self._undo:
-            admission, chosen = self._admission(), self._settings
-            grpc_server, grpc_port = otlp_grpc.server(
-                self._intake, admission, chosen.host, chosen.grpc_port, chosen.max_connections
-            )
+            admission = self._admission()
+            grpc_server, grpc_port = self._grpc_server(admission)
             self._journal.start(self._known.restore)
             self._count_recovered()
             self._loader.start()
             self._probe.start()
             await grpc_server.start()
-            bounds = Bounds(chosen.max_connections, chosen.request_seconds + _ANSWER_SECONDS)
-            servers = [_Server(self._http_app(admission), self._http_socket, bounds)]
-            if self._sql_socket:
-                servers.append(_Server(self._sql_app(), self._sql_socket, bounds))
+            servers = self._http_servers(admission)
             for server in servers:
                 await server.start()
             self._announce(grpc_port)
@@ -148,11 +150,40 @@ class Collector:
             label = names.signal(each.segment)
             self._counters.fate("recovered", each.items, requests=each.requests, signal=label)
 
+    def _grpc_server(self, admission: Admission) -> tuple[grpc.aio.Server, int]:
+        chosen = self._settings
+        made, port = otlp_grpc.server(
+            self._intake,
+            admission,
+            chosen.host,
+            chosen.grpc_port,
+            connections=chosen.max_connections,
+            tls=self._tls,
+        )
+        if chosen.grpc_socket:
+            bind = functools.partial(otlp_grpc.bind_unix, made)
+            self._undo.enter_context(unix_socket.shown(chosen.grpc_socket, "--grpc-socket", bind))
+        return made, port
+
+    def _http_servers(self, admission: Admission) -> list[_Server]:
+        chosen, context = self._settings, self._tls.context if self._tls else None
+        app, bounds = (
+            self._http_app(admission),
+            Bounds(chosen.max_connections, chosen.request_seconds + _ANSWER_SECONDS),
+        )
+        servers = [_Server(app, self._http_socket, bounds, context)]
+        if self._unix_socket:
+            servers.append(_Server(app, self._unix_socket, bounds, None, lifespan="off"))  # the app lives once
+        if self._sql_socket:
+            servers.append(_Server(self._sql_app(), self._sql_socket, bounds, context))
+        return servers
+
     def _announce(self, grpc_port: int) -> None:
-        endpoints = {"grpc": f"{self._settings.host}:{grpc_port}", "http": _address(self._http_socket)}
+        endpoints = {"grpc": address(self._settings.host, grpc_port), "http": _address(self._http_socket)}
         if self._sql_socket:
             endpoints["sql"] = _address(self._sql_socket)
-        self._data.record_endpoints(endpoints)
+        certificate = {"certificate": str(self._settings.tls_cert.absolute())} if self._settings.tls_cert else {}
+        self._data.record_endpoints(endpoints | certificate)
         log.info("ready %s", " ".join(f"{name}={address}" for name, address in endpoints.items()))
 
     def _drain(self) -> bool:
@@ -181,6 +212,9 @@ class Collector:
         app.include_router(health.router(self._monitor(), self._may_read))
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         app.add_exception_handler(Refused, otlp_http.refuse)
+        app.add_exception_handler(Exception, otlp_http.fail)
+        if self._settings.cors_origins:
+            app.add_middleware(CORSMiddleware, **cors.options(self._settings.cors_origins.split(",")))
         return app
 
     def _may_read(self, request: Request) -> bool:
@@ -219,11 +253,26 @@ def _keeping(settings: Settings) -> Keeping:
 class _Server(uvicorn.Server):
     """An HTTP server inside our event loop, on a socket that is already ours; signals stay with the collector."""
 
-    def __init__(self, app: Any, listener: socket.socket, bounds: Bounds) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listener: socket.socket,
+        bounds: Bounds,
+        context: ssl.SSLContext | None,
+        lifespan: Literal["auto", "off"] = "auto",
+    ) -> None:
         protocol: Any = functools.partial(BoundedProtocol, bounds)
-        super().__init__(
-            uvicorn.Config(app, log_config=None, lifespan="auto", timeout_graceful_shutdown=5, http=protocol)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            lifespan=lifespan,
+            proxy_headers=False,  # the peer on record is who connected, not who a header says
+            timeout_graceful_shutdown=5,
+            http=protocol,
         )
+        config.load()
+        config.ssl = context
+        super().__init__(config)
         self._listener = listener
 
     @contextlib.contextmanager
@@ -280,5 +329,4 @@ def _listen(host: str, port: int, flag: str) -> socket.socket:
 
 
 def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return address(*listener.getsockname()[:2])

@@ -125,8 +125,16 @@ def is_in_use(path: Path) -> bool:
     return False
 
 
+def address(host: str, port: int) -> str:
+    """Write an address as endpoints.json does, and as gRPC and URLs want it: an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def endpoints(path: Path) -> dict[str, str]:
-    """Return where the collector of this directory listens; {} if none runs."""
+    """Return where the collector of this directory listens; {} if none runs.
+
+    `grpc`, `http` and `sql` are host:port; `certificate` is the file with the one they show, if they speak TLS.
+    """
     return _read(path / _ENDPOINTS)
 
 

@@ -18,6 +18,8 @@ CollectorError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def first_line(error: BaseException) -> str:
     """Return what an exception says, as far as a sentence can hold it; its name if it says nothing."""
@@ -52,9 +54,16 @@ class Permanent(Refused):
 
 
 class Malformed(Permanent):
-    """The body is not what its content type or encoding says."""
+    """The body is not what its content type or encoding says.
+
+    `violations` are pairs of a field's path in the body and what is wrong with it; () if it is the body as a whole.
+    """
 
     reason = "malformed"
+
+    def __init__(self, message: str, *, hint: str = "", violations: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.violations = violations
 
 
 class TooLarge(Permanent):

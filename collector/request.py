@@ -28,7 +28,7 @@ class Sender:
     Attributes:
         tenant: whose the data is; from the key presented, never from the payload.
         key: id of that key, "" where none is asked for.
-        peer: address it comes from, "" for none.
+        peer: address it comes from, "unix" over a Unix socket, "" for none.
     """
 
     tenant: str = "default"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +25,7 @@ _KINDS = {
     str(Path): "folder",
     str(Path | None): "file",
 }
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
 _SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
 
 
@@ -60,6 +62,30 @@ class Settings(BaseSettings):
         0,
         ge=0,
         description="Most memory in MiB of the embedded ClickHouse, 768 at the least; 0 is half of the machine's.",
+    )
+    grpc_socket: Path | None = Field(
+        None, description="A Unix socket for OTLP/gRPC beside the port; only its owner may open it, and it has no TLS."
+    )
+    http_socket: Path | None = Field(
+        None, description="A Unix socket for all the HTTP port serves; only its owner may open it, and it has no TLS."
+    )
+    tls_cert: Path | None = Field(
+        None,
+        description="Certificate in PEM: all ports speak TLS with it. The verbs that ask show it where they must.",
+    )
+    tls_key: Path | None = Field(None, description="Private key of --tls-cert, in PEM, without a password.")
+    tls_client_ca: Path | None = Field(
+        None, description="CAs in PEM: all ports take only clients whose certificate one of them signed (mTLS)."
+    )
+    tls_ca: Path | None = Field(
+        None,
+        description="CAs in PEM by which the verbs that ask verify the collector; by default it must show the very "
+        "certificate its data directory names.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Web origins whose pages may send over HTTP, comma separated, such as https://app.example.org; "
+        "* is any, without credentials.",
     )
     batch_items: int = Field(10_000, ge=1, description="Spans and log records after which a batch is loaded.")
     batch_seconds: float = Field(
@@ -158,6 +184,21 @@ class Settings(BaseSettings):
     def key_file(self) -> Path:
         """Where the keys are."""
         return self.keys_file or self.data_dir / "keys.json"
+
+    @field_validator("grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca", mode="before")
+    @classmethod
+    def _empty_is_none(cls, path: Any) -> Any:
+        """Take an empty path for none, as Compose files write it."""
+        return path or None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, given: str) -> str:
+        """Write origins as browsers do, who compare them letter by letter."""
+        origins = [origin.strip().lower().rstrip("/") for origin in given.split(",") if origin.strip()]
+        if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("an origin is scheme://host or scheme://host:port, without a path")
+        return ",".join(origins)
 
     @field_validator("clickhouse_url")
     @classmethod

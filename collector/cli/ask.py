@@ -10,23 +10,25 @@ from typing import Annotated, Any
 
 import typer
 
-from collector import datadir, settings
+from collector import datadir, settings, tls
 from collector.cli.options import AsJson, AsKey, errors_as_sentences, print_json, with_settings
 from collector.query import questions, show
 
-_asking = with_settings("data_dir", "host", "sql_port", "clickhouse_url")
+_asking = with_settings("data_dir", "host", "sql_port", "clickhouse_url", "tls_ca", "tls_cert", "tls_key")
 
 
 @contextlib.contextmanager
 def _asker(chosen: settings.Settings, key: str) -> Iterator[questions.Asker]:
     """Find the collector to ask: an address given, else where the one of this data directory says it listens."""
+    named = {"host", "sql_port"} & chosen.model_fields_set
+    running = {} if named or chosen.clickhouse_url else datadir.endpoints(chosen.data_dir)
+    context = tls.of_client(chosen, running.get("certificate"))
     if chosen.clickhouse_url:
         address = chosen.clickhouse_url.get_secret_value()
     else:
-        named = {"host", "sql_port"} & chosen.model_fields_set
-        running = {} if named else datadir.endpoints(chosen.data_dir)
-        address = "http://" + running.get("sql", f"{chosen.host}:{chosen.sql_port}")
-    asker = questions.Asker(address, key)
+        scheme = "https" if context else "http"
+        address = f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
+    asker = questions.Asker(address, key, context)
     try:
         yield asker
     finally:

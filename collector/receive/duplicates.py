@@ -103,13 +103,13 @@ class Duplicates:
         self._pending: dict[bytes, asyncio.Future[Receipt]] = {}
         self._seed = functools.lru_cache(maxsize=1024)(self._make_seed)
 
-    def _make_seed(self, signal: Signal, tenant: str) -> int:
-        given = f"{signal.value} {tenant}".encode()
+    def _make_seed(self, signal: Signal, tenant: str, media: str) -> int:
+        given = f"{signal.value} {media} {tenant}".encode()
         return int.from_bytes(hashlib.blake2b(given, digest_size=8, key=self._secret).digest(), "little")
 
-    def hash(self, signal: Signal, tenant: str, body: bytes) -> bytes:
+    def hash(self, signal: Signal, tenant: str, body: bytes, media: str = "") -> bytes:
         """Return what the body is known by; b"" where nothing is remembered."""
-        return xxh3_128_digest(body, self._seed(signal, tenant)) if self._window else b""
+        return xxh3_128_digest(body, self._seed(signal, tenant, media)) if self._window else b""
 
     def find(self, key: bytes) -> asyncio.Future[Receipt] | None:
         """Return the answer to an equal body, accepted before or in flight; None if there is none.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
-from collector.receive import duplicates
+from collector.receive import duplicates, replies
+from collector.receive.decode import decode
 from collector.receive.duplicates import Claim, Duplicates
 from collector.receive.fate import Fate
-from collector.receive.validate import VALIDATORS
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
+
+log = logging.getLogger("collector.receive")
 
 # The span attribute interaction.critical = true in canonical protobuf: KeyValue{key, value{bool_value: true}}.
 CRITICAL = b"\x0a\x14interaction.critical\x12\x02\x10\x01"
@@ -35,8 +38,8 @@ class Intake:
         self._append = append
         self._counters = counters
 
-    async def accept(self, signal: Signal, body: bytes, sender: Sender) -> Receipt:
-        """Return once the request may be acknowledged.
+    async def accept(self, signal: Signal, body: bytes, sender: Sender, media: str = replies.PROTOBUF) -> Receipt:
+        """Return once the request may be acknowledged; the receipt says what of it was refused all the same.
 
         An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. A body that was
         accepted before, or is in flight, shares the fate of the first. Whoever stops waiting changes nothing: what the
@@ -46,13 +49,13 @@ class Intake:
             Refused: nothing of it is stored; see its subclasses.
         """
         fate = Fate(self._counters, signal)
-        key = self._known.hash(signal, sender.tenant, body)
+        key = self._known.hash(signal, sender.tenant, body, media)
         if earlier := self._known.find(key):
             fate.duplicate()
             return await earlier
         claim = self._known.claim(key)
         try:
-            receipt, outcome = self._begin(signal, body, sender, claim, fate)
+            receipt, outcome = await self._begin(signal, body, sender, media=media, claim=claim, fate=fate)
         except BaseException as error:
             claim.refused(error)
             fate.refused(error)
@@ -62,14 +65,13 @@ class Intake:
             await asyncio.shield(outcome)
         return receipt
 
-    def _begin(
-        self, signal: Signal, body: bytes, sender: Sender, claim: Claim, fate: Fate
+    async def _begin(
+        self, signal: Signal, body: bytes, sender: Sender, *, media: str, claim: Claim, fate: Fate
     ) -> tuple[Receipt, asyncio.Future[None] | None]:
         """Validate a body and hand it to the journal; return the answer, and when it may be given, None for at once."""
         if len(body) > self.limit:
             raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
-        accepted = VALIDATORS[signal](body)
-        receipt = Receipt()
+        accepted, receipt = await decode(signal, body, media)
         fate.read(len(body), accepted.items, receipt.rejected)
         if accepted.weight > _UNFOLDED * self.limit:
             raise TooLarge(
@@ -96,6 +98,8 @@ class Intake:
             )
         )
         claim.follow(outcome, receipt)
+        if receipt.rejected:  # the sender is told, but few SDKs look
+            log.warning("a request from %s is stored in part: %s", sender.peer, receipt.message)
         fate.follow(outcome)
         return receipt, outcome
 

@@ -1,7 +1,7 @@
-"""OTLP over gRPC: the Export methods of traces, logs and metrics, on raw bytes.
+"""OTLP over gRPC: the Export method of each signal, on raw bytes.
 
 No serializer is registered, so a request stays bytes from the socket to the journal; gRPC itself inflates gzip and
-bounds the size after it.
+deflate, and bounds the size while it does.
 
 The methods are served as streams of one message, which is the same on the wire. So who calls is known before the
 message is read, and it is read when there is room for it: until then the sender keeps all but the first 64 KiB
@@ -12,22 +12,18 @@ be, and the rest given back when it is there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote
 
 import grpc
 
 from collector.access.admission import Admission, Visit
+from collector.datadir import address
 from collector.errors import Malformed, Refused, StartError
-from collector.receive import replies
+from collector.receive import peer, replies
 from collector.receive.intake import Intake
+from collector.receive.wire import WIRE
 from collector.request import Signal
+from collector.tls import Tls
 
-_SERVICES = {
-    "opentelemetry.proto.collector.trace.v1.TraceService": Signal.TRACES,
-    "opentelemetry.proto.collector.logs.v1.LogsService": Signal.LOGS,
-    "opentelemetry.proto.collector.metrics.v1.MetricsService": Signal.METRICS,
-}
-_EMPTY_RESPONSE = b""  # an Export…ServiceResponse without partial_success
 _BOUNDS = {
     "grpc.max_concurrent_streams": 1000,  # a connection; what passes it gRPC refuses in words of its own
     "grpc.http2.bdp_probe": 0,  # it would let a fast sender have megabytes on their way, unread
@@ -40,7 +36,9 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 Export = Callable[[object, Context], Awaitable[bytes]]
 
 
-def server(intake: Intake, admission: Admission, host: str, port: int, connections: int) -> tuple[grpc.aio.Server, int]:
+def server(
+    intake: Intake, admission: Admission, host: str, port: int, *, connections: int, tls: Tls | None = None
+) -> tuple[grpc.aio.Server, int]:
     """Build a server bound to host:port; return it, not yet started, with the port it got.
 
     Raises:
@@ -54,17 +52,31 @@ def server(intake: Intake, admission: Admission, host: str, port: int, connectio
             *_BOUNDS.items(),
         ]
     )
-    for service, signal in _SERVICES.items():
+    for signal, wire in WIRE.items():
         handler = grpc.stream_unary_rpc_method_handler(_export(intake, admission, signal))
-        made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+        made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(wire.service, {"Export": handler}),))
+    where = address(host, port)
     try:
-        bound = made.add_insecure_port(f"{host}:{port}")
+        bound = made.add_secure_port(where, _credentials(tls)) if tls else made.add_insecure_port(where)
     except RuntimeError as error:
         raise StartError(
             f"port {port} on {host} cannot be opened for OTLP/gRPC",
             hint="stop the program that holds it, or choose another with --grpc-port (0 picks a free one)",
         ) from error
     return made, bound
+
+
+def bind_unix(made: grpc.aio.Server, path: str) -> None:
+    """Let a server that is not yet started listen at a Unix socket too; without TLS, the file's mode guards it."""
+    made.add_insecure_port(f"unix:{path}")
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(tls.key, tls.certificate)],
+        root_certificates=tls.client_ca or None,
+        require_client_auth=bool(tls.client_ca),
+    )
 
 
 def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
@@ -74,10 +86,11 @@ def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
                 body = await _read(intake, visit, signal, context)
                 accepting = intake.accept(signal, body, visit.sender)
                 del body  # `accept` lets go of it as soon as there is a copy
-                await visit.during(accepting)
+                receipt = await visit.during(accepting)
         except Refused as refusal:
-            await context.abort(*replies.grpc_status(refusal))
-        return _EMPTY_RESPONSE
+            no = replies.grpc_refused(refusal)
+            await context.abort(no.code, no.sentence, no.trailers)
+        return replies.grpc_accepted(signal, receipt)
 
     return export
 
@@ -85,7 +98,7 @@ def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
 def _visit(intake: Intake, admission: Admission, signal: Signal, context: Context) -> Visit:
     metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
     try:
-        return admission.visit(metadata, _host(context.peer()))
+        return admission.visit(metadata, peer.of_grpc(context.peer()))
     except Refused as refusal:
         intake.refuse_unread(refusal, signal)
         raise
@@ -102,9 +115,3 @@ async def _read(intake: Intake, visit: Visit, signal: Signal, context: Context) 
         raise
     visit.arrived(len(body))
     return body
-
-
-def _host(peer: str) -> str:
-    """Return the address in gRPC's peer name: ipv4:127.0.0.1:5001, ipv6:%5B::1%5D:5001, unix:."""
-    kind, _, rest = unquote(peer).partition(":")
-    return rest.rpartition(":")[0].strip("[]") if kind in {"ipv4", "ipv6"} else ""

@@ -1,4 +1,4 @@
-"""OTLP over HTTP: POST /v1/traces, /v1/logs and /v1/metrics in protobuf, gzip or plain."""
+"""OTLP over HTTP: POST /v1/traces and its like in protobuf or JSON, plain or compressed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from starlette.routing import Route
 
 from collector.access.admission import Admission, Visit
 from collector.errors import MethodNotAllowed, NotFound, Refused, UnsupportedMedia
-from collector.receive import body, replies
+from collector.receive import body, peer, replies
 from collector.receive.intake import Intake
+from collector.receive.wire import WIRE
 from collector.request import Signal
+
+_MEDIA = {replies.PROTOBUF, replies.JSON}
 
 
 def routes(intake: Intake, admission: Admission) -> list[Route]:
@@ -23,18 +26,20 @@ def routes(intake: Intake, admission: Admission) -> list[Route]:
 
         return Route(path, export, methods=["POST"])
 
-    return [route(f"/v1/{signal.name.lower()}", signal) for signal in Signal]
+    return [route(wire.path, signal) for signal, wire in WIRE.items()]
 
 
 async def _export(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Response:
+    media = media_of(request)
     try:
         with visit_of(intake, admission, signal, request) as visit:
-            await intake.accept(signal, await _read(intake, signal, request, visit), visit.sender)
+            accepting = intake.accept(signal, await _read(intake, signal, request, visit), visit.sender, media)
+            receipt = await visit.during(accepting)
     except Refused as refusal:
-        return _response(replies.refused(refusal, media_of(request)))
+        return _response(replies.refused(refusal, media))
     except ClientDisconnect:
         return Response(status_code=400)  # nobody reads it
-    return _response(replies.accepted(replies.PROTOBUF))
+    return _response(replies.accepted(signal, receipt, media))
 
 
 def visit_of(intake: Intake, admission: Admission, signal: Signal, request: Request) -> Visit:
@@ -50,7 +55,7 @@ def visit_of(intake: Intake, admission: Admission, signal: Signal, request: Requ
 
 async def _read(intake: Intake, signal: Signal, request: Request, visit: Visit) -> bytes:
     try:
-        _require_protobuf(request)
+        _require_known_media(request)
         encoding = request.headers.get("content-encoding", "").strip().lower()
         async with visit.reading():
             raw = await body.read(request.stream(), encoding, intake.limit, visit.grow)
@@ -63,7 +68,10 @@ async def _read(intake: Intake, signal: Signal, request: Request, visit: Visit) 
 
 def peer_of(request: Request) -> str:
     """Return the address a request comes from, "" for none."""
-    return request.client.host if request.client else ""
+    if request.client:
+        return peer.plain(request.client.host)
+    server = request.scope.get("server")  # (path, None) for a Unix socket
+    return peer.UNIX if server and server[1] is None else ""
 
 
 async def refuse(request: Request, refusal: Exception) -> Response:
@@ -79,22 +87,35 @@ async def refuse_path(request: Request, error: Exception) -> Response:
     refusal: Refused = (
         MethodNotAllowed(f"{request.method} is not allowed on {path}", hint="OTLP is sent with POST")
         if status == 405  # noqa: PLR2004 - Method Not Allowed
-        else NotFound(f"nothing is served at {path}", hint="OTLP goes to /v1/traces, /v1/logs and /v1/metrics")
+        else NotFound(
+            f"nothing is served at {path}", hint=f"OTLP goes to {', '.join(wire.path for wire in WIRE.values())}"
+        )
     )
-    return _response(replies.refused(refusal, media_of(request)))
+    response = _response(replies.refused(refusal, media_of(request)))
+    response.headers.update(getattr(error, "headers", None) or {})  # 405 names what is allowed
+    return response
+
+
+async def fail(request: Request, _: Exception) -> Response:
+    """Answer a fault of ours with a Status body; the server logs it."""
+    return _response(replies.failed(media_of(request)))
 
 
 def media_of(request: Request) -> str:
     """Return the encoding to answer in: the request's own where we know it, else JSON, which people can read."""
-    media = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
-    return replies.PROTOBUF if media == replies.PROTOBUF else replies.JSON
+    media = _media(request)
+    return media if media in _MEDIA else replies.JSON
 
 
-def _require_protobuf(request: Request) -> None:
-    if media_of(request) != replies.PROTOBUF:
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
+
+
+def _require_known_media(request: Request) -> None:
+    if _media(request) not in _MEDIA:
         given = request.headers.get("content-type") or "none"
         raise UnsupportedMedia(
-            f"content type {given} is not supported", hint=f"send {replies.PROTOBUF} (OTLP http/protobuf)"
+            f"content type {given} is not supported", hint=f"send {replies.PROTOBUF} or {replies.JSON}"
         )
 
 

@@ -3,15 +3,22 @@
 OTLP 1.11: every 4xx and 5xx carries a google.rpc.Status in the request's own encoding; only 429, 502, 503, 504 (HTTP)
 and UNAVAILABLE and its like (gRPC) are sent again by clients. 503 rather than 429 for "not now": Python exporters
 before 1.45 drop a batch on 429.
+
+Everything is bounded: a reply stays far below OTLP's 4 MiB, and gRPC's headers, which hold the whole refusal twice,
+below the 8 KiB a client takes.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from collector.errors import (
@@ -25,10 +32,12 @@ from collector.errors import (
     Unauthenticated,
     UnsupportedMedia,
 )
+from collector.receive.wire import WIRE
+from collector.request import Receipt, Signal
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-RETRY_AFTER_SECONDS = 2  # the Python exporter gives up when the pause passes its own 10 s budget
-_LONGEST_MESSAGE = 1024  # characters; a reply must stay far below OTLP's 4 MiB
+_RETRY_SECONDS = 2.0  # the Python exporter gives up when the pause passes its own 10 s budget
+_LONGEST_SENTENCE, _LONGEST_DETAIL = 1024, 256  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +68,95 @@ class HttpReply:
     body: bytes
 
 
-def accepted(media: str) -> HttpReply:
-    """Full success: an empty export response, `partial_success` unset."""
-    return HttpReply(200, {"content-type": media}, b"{}" if media == JSON else b"")
+@dataclass(frozen=True, slots=True)
+class GrpcRefusal:
+    """Code, sentence and trailing metadata of a call that ends without an answer."""
+
+    code: grpc.StatusCode
+    sentence: str
+    trailers: tuple[tuple[str, bytes], ...]
+
+
+def accepted(signal: Signal, receipt: Receipt, media: str) -> HttpReply:
+    """Success over HTTP, in the request's encoding."""
+    return HttpReply(200, {"content-type": media}, _encode(_response(signal, receipt), media))
+
+
+def grpc_accepted(signal: Signal, receipt: Receipt) -> bytes:
+    """Success over gRPC."""
+    return _response(signal, receipt).SerializeToString()
+
+
+def _response(signal: Signal, receipt: Receipt) -> Message:
+    """Make an export response; `partial_success` stays unset where everything was fine."""
+    wire = WIRE[signal]
+    response = wire.response()
+    if receipt.rejected or receipt.message:
+        partial: Any = response.partial_success  # type: ignore[attr-defined]  # every export response has it
+        setattr(partial, wire.rejected, receipt.rejected)
+        partial.error_message = _bounded(receipt.message, _LONGEST_SENTENCE)
+    return response
 
 
 def refused(refusal: Refused, media: str) -> HttpReply:
     """Say no over HTTP, in the request's encoding."""
     words = _WORDS[type(refusal)]
-    status = Status(code=words.code, message=str(refusal)[:_LONGEST_MESSAGE])
-    body = json_format.MessageToJson(status, indent=None).encode() if media == JSON else status.SerializeToString()
     headers = {"content-type": media}
     if isinstance(refusal, Retryable):
-        headers["retry-after"] = str(RETRY_AFTER_SECONDS)
+        headers["retry-after"] = str(max(1, math.ceil(_pause(refusal))))
     if isinstance(refusal, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
-    return HttpReply(words.http, headers, body)
+    return HttpReply(words.http, headers, _encode(_status(refusal, words.code), media))
 
 
-def grpc_status(refusal: Refused) -> tuple[grpc.StatusCode, str]:
-    """Say no over gRPC."""
-    return _WORDS[type(refusal)].grpc, str(refusal)[:_LONGEST_MESSAGE]
+def failed(media: str) -> HttpReply:
+    """Say over HTTP that the fault is ours; OTLP clients do not send again on 500."""
+    status = Status(code=Code.INTERNAL, message="the collector failed on this request; its log says why")
+    return HttpReply(500, {"content-type": media}, _encode(status, media))
+
+
+def grpc_refused(refusal: Refused) -> GrpcRefusal:
+    """Say no over gRPC; the trailers hold the same Status that HTTP has as its body."""
+    words = _WORDS[type(refusal)]
+    status = _status(refusal, words.grpc.value[0])
+    trailers = [("grpc-status-details-bin", status.SerializeToString())]
+    if isinstance(refusal, Retryable):  # the name under which OpenTelemetry's Python exporter looks for it
+        trailers.append(("google.rpc.retryinfo-bin", _retry_info(refusal).SerializeToString()))
+    return GrpcRefusal(words.grpc, status.message, tuple(trailers))
+
+
+def _status(refusal: Refused, code: int) -> Status:
+    status = Status(code=code, message=_bounded(str(refusal), _LONGEST_SENTENCE))
+    if isinstance(refusal, Malformed):
+        status.details.add().Pack(_bad_request(refusal))
+    if isinstance(refusal, Retryable):
+        status.details.add().Pack(_retry_info(refusal))
+    return status
+
+
+def _bad_request(refusal: Malformed) -> BadRequest:
+    details = BadRequest()
+    for path, why in refusal.violations or [("", str(refusal))]:  # no path: the body as a whole
+        details.field_violations.add(field=_bounded(path, _LONGEST_DETAIL), description=_bounded(why, _LONGEST_DETAIL))
+    return details
+
+
+def _retry_info(refusal: Retryable) -> RetryInfo:
+    info = RetryInfo()
+    info.retry_delay.FromNanoseconds(round(_pause(refusal) * 1e9))
+    return info
+
+
+def _pause(refusal: Retryable) -> float:
+    return _RETRY_SECONDS if refusal.retry_after is None else refusal.retry_after
+
+
+def _encode(message: Message, media: str) -> bytes:
+    if media == JSON:
+        return json_format.MessageToJson(message, indent=None).encode()
+    return message.SerializeToString()
+
+
+def _bounded(text: str, most: int) -> str:
+    """Cut a text to so many bytes of UTF-8."""
+    return text.encode(errors="replace")[:most].decode(errors="ignore")

@@ -17,6 +17,7 @@ BAD = {
     "http_port": ["-1", "65536", "x"],
     "sql_port": ["-1", "65536", "x"],
     "clickhouse_memory_mib": ["-1", "half"],
+    "cors_origins": ["example.org", "https://a.example/path", "https://a,b", "https://", "https://*.example", "null"],
     "batch_items": ["0", "-5", "many"],
     "batch_seconds": ["0", "-1", "soon", "nan", "inf", "1e300"],
     "batch_bytes": ["0", "32M"],
@@ -69,6 +70,13 @@ GOOD = {
     "sql_port": ("1", "2", 1, 2),
     "clickhouse_url": ("http://a", "http://b", None, None),
     "clickhouse_memory_mib": ("768", "1024", 768, 1024),
+    "grpc_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108 - never opened
+    "http_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108
+    "tls_cert": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "tls_key": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "tls_client_ca": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "tls_ca": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "cors_origins": ("*", "https://b:8443", "*", "https://b:8443"),
     "batch_items": ("1", "2", 1, 2),
     "batch_seconds": ("0.5", "2", 0.5, 2.0),
     "batch_bytes": ("1", "2", 1, 2),
@@ -164,6 +172,19 @@ def test_the_largest_request_has_room() -> None:
     assert settings.load(memory_limit_mib="1", max_request_bytes=1 << 20).memory_limit_mib == 1
     with pytest.raises(StartError, match=r"--memory-limit-mib 1 has no room .* --max-request-bytes 1048577"):
         settings.load(memory_limit_mib="1", max_request_bytes=(1 << 20) + 1)
+
+
+@pytest.mark.parametrize("name", ["grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca"])
+def test_an_empty_path_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A variable set to nothing is a variable not set, not the current folder."""
+    monkeypatch.setenv(f"OTEL_INTERACTIONS_{name.upper()}", "")
+    assert getattr(settings.load(), name) is None
+
+
+def test_origins_are_written_as_browsers_do() -> None:
+    """Spaces, capitals and a slash at the end are levelled; browsers send none of them."""
+    given = " https://App.Example.org/ , http://localhost:3000,, "
+    assert settings.load(cors_origins=given).cors_origins == "https://app.example.org,http://localhost:3000"
 
 
 def test_passwords_do_not_show() -> None:

@@ -100,7 +100,9 @@ def journey(
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """A collector that takes requests of up to 2,000 bytes only."""
+    """A collector that takes up to 2,000 bytes only, over Unix sockets too, and from pages of one origin."""
     folder = tmp_path_factory.mktemp("small")
-    with running(folder / "data", "--max-request-bytes", "2000", "--batch-seconds", "0.1") as process:
+    flags = ["--max-request-bytes", "2000", "--batch-seconds", "0.1", "--cors-origins", "https://app.example.org"]
+    flags += ["--grpc-socket", str(folder / "grpc"), "--http-socket", str(folder / "http")]
+    with running(folder / "data", *flags) as process:
         yield process

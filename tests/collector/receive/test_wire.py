@@ -7,20 +7,26 @@ validator did would stop or corrupt a whole segment. So here bodies are bent in 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import secrets
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
+from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
+from json_mutants import bent, written
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_builders import attributes, exemplar, log_record, logs, metric, metrics, point, span, traces
+from processes import CollectorProcess
 
+from collector.receive.wire import WIRE
 from collector.request import Signal, varint
 
 VARINT, FIXED64, LENGTH, START, END, FIXED32 = range(6)
@@ -645,3 +651,70 @@ def test_refused_is_what_protobuf_refuses(journey: Any, choose: random.Random, s
             continue
         if parsed.ListFields():
             journey.validate(body, signal)
+
+
+# --- through the door: every body gets an answer, and what is acknowledged is stored
+
+
+def json_mutants(signal: Signal, choose: random.Random, count: int) -> list[bytes]:
+    """Return bent documents of a signal, some of them damaged byte by byte."""
+    seedling = written(seedlings()[signal])
+    bodies = [json.dumps(bent(seedling, choose), ensure_ascii=choose.random() < 0.5).encode() for _ in range(count)]
+    return [scramble(body, choose) if choose.random() < 0.2 else body for body in bodies]
+
+
+def spoilt(signal: Signal, choose: random.Random, count: int) -> list[bytes]:
+    """Return requests in which the text of some records, or of their resource, is no UTF-8."""
+    build: Callable[..., Any] = span if signal is Signal.TRACES else log_record
+    wrap: Callable[..., Any] = traces if signal is Signal.TRACES else logs
+    marks = [("fine", {"k": "v"})] * 5 + [("SPOIL", {}), ("fine", {"SPOIL": 1}), ("fine", {"k": [{"a": "SPOIL"}]})]
+    bodies = []
+    for _ in range(count):
+        request = wrap(*(build(*choose.choice(marks)) for _ in range(choose.randint(1, 5))))
+        request.MergeFrom(wrap(build("fine"), resource={"k": choose.choice(("fine", "fine", "SPOIL"))}))
+        bodies.append(request.SerializeToString().replace(b"SPOIL", choose.randbytes(2) + b"\xff\xc0\xfe"))
+    return bodies
+
+
+def fates(collector: CollectorProcess) -> dict[str, int]:
+    """Return what became of all requests so far, and how many rows there are."""
+    collector.wait_until_stored()
+    (rows,) = collector.ask("SELECT (SELECT count() FROM otel.otel_traces) + (SELECT count() FROM otel.otel_logs) AS n")
+    return {"rows": rows["n"]} | collector.health()["counters"]
+
+
+def rejected(signal: Signal, reply: httpx.Response) -> int:
+    """Return how many records an answer says are refused."""
+    response = WIRE[signal].response()
+    if reply.headers["content-type"] == "application/json":
+        json_format.Parse(reply.content, response)
+    else:
+        response.ParseFromString(reply.content)
+    return int(getattr(response.partial_success, WIRE[signal].rejected))
+
+
+SENDERS = {"application/json": json_mutants, "application/x-protobuf": spoilt}
+
+
+@pytest.mark.parametrize("media", SENDERS)
+@pytest.mark.parametrize("signal", Signal)
+def test_every_record_has_a_fate(
+    collector: CollectorProcess, choose: random.Random, signal: Signal, media: str
+) -> None:
+    """Whatever is sent is answered with 200 or 400; of what is acknowledged each record is a row or was refused."""
+    bodies = set(SENDERS[media](signal, choose, int(os.environ.get("FUZZ_BODIES", "150"))))
+    before = fates(collector)
+    address = f"http://{collector.endpoints['http']}{WIRE[signal].path}"
+    with httpx.Client(timeout=30, verify=False) as client:  # noqa: S501 - plain HTTP
+        replies = [client.post(address, content=body, headers={"content-type": media}) for body in bodies]
+    assert {reply.status_code for reply in replies} == {200, 400}
+    after = fates(collector)
+    gone = {name: after.get(name, 0) - before.get(name, 0) for name in after}
+    assert gone["requests_received"] == len(bodies)
+    assert gone["requests_refused"] == sum(reply.status_code == 400 for reply in replies)
+    assert gone.get("requests_dead", 0) == 0
+    assert gone["requests_stored"] == gone["requests_journaled"]
+    assert gone["rows"] == gone["items_received"]
+    said = [rejected(signal, reply) for reply in replies if reply.status_code == 200]
+    assert gone["items_rejected"] == sum(said)
+    assert len(said) - said.count(0) > 5, "few are accepted in part: the test would prove little"
