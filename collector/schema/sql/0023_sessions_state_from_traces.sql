@@ -1,4 +1,5 @@
--- Every interaction tells something of its session.
+-- Every interaction tells something of its session. The length of a session that ended, or of a state that was left, lies
+-- before that moment and not behind it.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otel.sessions_state_from_traces TO otel.sessions_state AS
 WITH CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS ts
 SELECT
@@ -11,7 +12,7 @@ SELECT
   argMaxIfState(CAST(SessionMode, 'String'), ts, SessionMode != '') AS mode,
   argMaxIfState(CAST(SessionEndReason, 'String'), ts, InteractionType = 'session_end') AS end_reason,
   min(ts) AS started_at,
-  max(otel_later(Timestamp, DurationMs)) AS last_activity_at,
+  max(otel_later(Timestamp, if(InteractionType IN ('session_end', 'state_transition'), Duration / 1e6, DurationMs))) AS last_activity_at,
   maxIf(ts, InteractionType = 'session_start') AS last_start_at,
   maxIf(ts, InteractionType = 'session_end') AS last_end_at,
   count() AS interactions,

@@ -7,7 +7,7 @@ from pathlib import Path
 from collector.receive.json_api import conventions as ours
 from otel_interactions import conventions as theirs
 
-SQL = Path(ours.__file__).parents[2] / "schema" / "sql" / "0020_interactions_from_traces.sql"
+SQL = Path(ours.__file__).parents[2] / "schema" / "sql"
 ONLY_OURS = {"SERVICE_NAME", "ID", "METADATA", "EXTRA", "PROPS", "PROMPT_LENGTH", "TOKENS", "RESOLVED"}
 
 
@@ -27,8 +27,8 @@ def test_names_are_those_of_the_sdk() -> None:
 
 def test_names_are_those_that_sql_reads() -> None:
     """Every attribute of the SDK that has a column is one that JSON clients can fill, save three."""
-    sql = SQL.read_text()
-    read = {value for value in named(theirs).values() if f"a['{value}']" in sql}
+    sql = "".join(file.read_text() for file in SQL.glob("*.sql"))
+    read = {value for value in named(theirs).values() if f"'{value}'" in sql}
     assert len(read) > 30
     assert read - set(named(ours).values()) == {
         *("gen_ai.conversation.id", "gen_ai.response.model", "gen_ai.agent.name"),

@@ -8,12 +8,18 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from collector.access.admission import Admission
+from collector.access.doorman import Doorman
+from collector.access.keyring import KeyRing
+from collector.access.rates import Rate, Rates
+from collector.access.room import Room
 from collector.errors import Retryable
 from collector.receive.intake import Intake
 from collector.receive.json_api import batch, endpoint
@@ -109,6 +115,13 @@ def test_partial_is_a_switch(client: Any) -> None:
     assert (reply.status_code, reply.json()["error"]) == (400, "partial is perhaps; it should be true or false")
 
 
+def test_sent_again(client: Any, session: str) -> None:
+    """A batch that is sent again, its answer lost, is acknowledged and stored once."""
+    for _ in range(2):
+        client.accept(PATH, {"sessionId": session, "events": [CLICK, CLICK]}, 2)
+    assert stored(client, session) == ["click", "click"]
+
+
 @pytest.mark.parametrize("payload", [[], {"events": []}])
 def test_empty(client: Any, payload: Any) -> None:
     """An empty batch is a success that stores nothing."""
@@ -131,11 +144,11 @@ def test_every_request_has_a_fate(client: Any) -> None:
         names = ("requests_received", "requests_refused", "requests_journaled", "requests_empty", "items_received")
         return {name: counters.get(name, 0) for name in names}
 
-    before = count()
-    for payload in (CLICK, BAD, [CLICK, CLICK], [], b"{", {"user_message": "not here"}):
+    before, click = count(), CLICK | {"component": secrets.token_hex(8)}
+    for payload in (click, BAD, [click, click], [], b"{", {"user_message": "not here"}):
         client.post(PATH, payload)
-    client.post(f"{PATH}?partial=1", [CLICK, BAD])
-    client.post(f"{PATH}?partial=perhaps", CLICK)
+    client.post(f"{PATH}?partial=1", [BAD, click])
+    client.post(f"{PATH}?partial=perhaps", click)
     assert {name: total - before[name] for name, total in count().items()} == {
         "requests_received": 8,
         "requests_refused": 4,
@@ -148,10 +161,19 @@ def test_every_request_has_a_fate(client: Any) -> None:
 # What the running collector does not do on demand: the endpoints on an intake whose journal is ours.
 
 
-def http(append: Callable[[Request], Any], limit: int = 1 << 24) -> httpx.AsyncClient:
+NO_KEYS = Path(__file__).with_name("no-keys.json")  # there is no such file
+
+
+def application(append: Callable[[Request], Any], limit: int = 1 << 24) -> FastAPI:
+    ring, counters = KeyRing(NO_KEYS), Counters()
+    admission = Admission(Doorman(ring, counters, local=True), Rates(ring, Rate(), burst=1), Room(1 << 26), 10.0)
     app = FastAPI()
-    app.router.routes.extend(endpoint.routes(Intake(append, limit, Counters())))
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+    app.router.routes.extend(endpoint.routes(Intake(append, limit, counters), admission))
+    return app
+
+
+def http(append: Callable[[Request], Any], limit: int = 1 << 24) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application(append, limit)), base_url="http://test")
 
 
 async def test_too_large() -> None:
@@ -243,8 +265,7 @@ async def test_a_client_that_goes_away() -> None:
     async def append(request: Request) -> None:
         journaled.append(request)
 
-    app = FastAPI()
-    app.router.routes.extend(endpoint.routes(Intake(append, 1 << 24, Counters())))
+    app = application(append)
     messages = iter([{"type": "http.request", "body": b"[", "more_body": True}, {"type": "http.disconnect"}])
     sent = []
 
