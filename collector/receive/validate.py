@@ -183,7 +183,7 @@ def _metric_sample(depth: int) -> bytes:
     """Nest a value in the resource, where attributes lie highest: three levels above those of a data point.
 
     So a limit that notices an array in an array there lets plain values of data points pass, not arrays, and no
-    attributes of exemplars. Bodies with these, which are rare, are looked through: 3 us a data point more.
+    attributes of exemplars. Bodies with these, which are rare, are walked: 10 us a data point instead of 2.
     """
     request = ExportMetricsServiceRequest()
     metrics = request.resource_metrics.add()
