@@ -127,7 +127,7 @@ def _measure_traces(request: ExportTraceServiceRequest) -> tuple[int, int]:
     for resource in request.resource_spans:
         for scope in resource.scope_spans:
             items += len(scope.spans)
-            weight += len(scope.spans) * (resource.resource.ByteSize() + scope.scope.ByteSize())
+            weight += len(scope.spans) * _shared(resource, scope)
     return items, weight
 
 
@@ -136,7 +136,7 @@ def _measure_logs(request: ExportLogsServiceRequest) -> tuple[int, int]:
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             items += len(scope.log_records)
-            weight += len(scope.log_records) * (resource.resource.ByteSize() + scope.scope.ByteSize())
+            weight += len(scope.log_records) * _shared(resource, scope)
     return items, weight
 
 
@@ -145,7 +145,7 @@ def _measure_metrics(request: ExportMetricsServiceRequest) -> tuple[int, int]:
     items = weight = 0
     for resource in request.resource_metrics:
         for scope in resource.scope_metrics:
-            shared = resource.resource.ByteSize() + scope.scope.ByteSize()
+            shared = _shared(resource, scope)
             for metric in scope.metrics:
                 points = len(nested.data_points(metric))
                 items += points
@@ -153,6 +153,12 @@ def _measure_metrics(request: ExportMetricsServiceRequest) -> tuple[int, int]:
                 if points > 1:
                     weight += points * _described(metric)
     return items, weight
+
+
+def _shared(resource: Any, scope: Any) -> int:
+    """Return the bytes, about, of what stands beside each item of a scope: the resource, the scope, their schemas."""
+    messages: int = resource.resource.ByteSize() + scope.scope.ByteSize()
+    return messages + len(resource.schema_url) + len(scope.schema_url)
 
 
 def _described(metric: Metric) -> int:
@@ -183,7 +189,7 @@ def _metric_sample(depth: int) -> bytes:
     """Nest a value in the resource, where attributes lie highest: three levels above those of a data point.
 
     So a limit that notices an array in an array there lets plain values of data points pass, not arrays, and no
-    attributes of exemplars. Bodies with these, which are rare, are looked through: 3 us a data point more.
+    attributes of exemplars. Bodies with these, which are rare, are walked: 10 us a data point instead of 2.
     """
     request = ExportMetricsServiceRequest()
     metrics = request.resource_metrics.add()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from otlp_builders import POINTS, attributes, exemplar, metric, metrics, point
+from otlp_builders import POINTS, attributes, exemplar, log_record, logs, metric, metrics, point, span, traces
 
 from collector.receive.validate import VALIDATORS
 from collector.request import Signal
@@ -185,6 +185,20 @@ def test_what_points_share_is_weighed() -> None:
     for told in ({"name": "x" * 10_000}, {"description": "x" * 10_000}, {"metadata": attributes(large)}):
         assert 500_000 < weight(metric("gauge", *[one] * 50, **told)) < 520_000
     assert weight(metric("gauge", one, description="x" * 10_000)) < 1000, "one point: nothing is repeated"
+
+
+def test_schemas_are_weighed() -> None:
+    """The schema URLs of resource and scope stand beside each item of every signal."""
+    requests = {
+        Signal.TRACES: traces(*(span() for _ in range(50))),
+        Signal.LOGS: logs(*(log_record() for _ in range(50))),
+        Signal.METRICS: metrics(metric("gauge", *(point("gauge") for _ in range(50)))),
+    }
+    for signal, request in requests.items():
+        ((_, (resource,)),) = request.ListFields()
+        ((_, (scope,)),) = [each for each in resource.ListFields() if each[0].name.startswith("scope")]
+        resource.schema_url = scope.schema_url = "x" * 10_000
+        assert 1_000_000 < VALIDATORS[signal](request.SerializeToString()).weight < 1_020_000
 
 
 def test_metrics_without_points_are_weighed() -> None:
