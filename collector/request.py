@@ -79,8 +79,13 @@ class Content(NamedTuple):
     items: int
 
 
+_ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+
+
 def varint(number: int) -> bytes:
     """Encode an unsigned integer as protobuf does: seven bits a byte, least significant first."""
+    if number < 0x4000:  # noqa: PLR2004 - the two shortest, which most are, at a third of the cost
+        return _ONE_BYTE[number] if number < 0x80 else bytes((number & 0x7F | 0x80, number >> 7))  # noqa: PLR2004
     out = bytearray()
     while number > 0x7F:  # noqa: PLR2004 - seven bits
         out.append(number & 0x7F | 0x80)

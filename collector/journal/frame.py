@@ -32,16 +32,16 @@ from typing import NamedTuple
 from crc32c import crc32c
 
 from collector.errors import SegmentDamaged
-from collector.request import Request, read_varint, varint
+from collector.request import Request, Signal, read_varint, varint
 
 _HEAD_TAG = 0x0A
 _FORMAT = b"\x10\x02"
 _FRAME_TAG = 0x7A
 _CRC_TAG = 0x0D
 _CRC_END = 5  # the tag and four bytes
-_LENGTH_DELIMITED = 2
 _FIRST_BODY = 10  # the number of the first field that holds a body
 _TENANT, _RECEIVED, _PEER, _ITEMS, _IDENTITY = 0x12, 0x19, 0x22, 0x28, 0x32  # tags
+_BODIES = {signal: bytes((signal << 3 | 2,)) for signal in Signal}  # tags, too
 _BEGIN = struct.Struct("<BI")  # the tag and the checksum
 _TIME = struct.Struct("<BQ")
 # What every frame begins with: tag, length, checksum, tenant. Looked ahead, since a body may hold anything.
@@ -95,6 +95,7 @@ def encode_head(name: str, salt: int) -> bytes:
 def encode(request: Request, salt: int) -> tuple[bytes, bytes]:
     """Return a frame in two pieces, what precedes the body and the body itself, so that the body is never copied."""
     body, identity = request.body, request.identity
+    known = (b"\x32", varint(len(identity)), identity) if identity else ()
     front = b"".join(
         (
             _known_text(_TENANT, request.tenant),
@@ -102,8 +103,8 @@ def encode(request: Request, salt: int) -> tuple[bytes, bytes]:
             _known_text(_PEER, request.peer),
             b"\x28",
             varint(request.items),
-            b"\x32" + varint(len(identity)) + identity if identity else b"",
-            bytes((request.signal << 3 | _LENGTH_DELIMITED,)),
+            *known,
+            _BODIES[request.signal],
             varint(len(body)),
         )
     )
