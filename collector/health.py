@@ -222,6 +222,7 @@ class Monitor:
         self._late_seconds = batch_seconds + _LATE_SECONDS
         self._journal_limit, self._disk_reserve = journal_limit, disk_reserve
         self._refusals, self._concerns = refusals, concerns
+        self._version = version("otel-interactions")
         self._started_at = time.monotonic()
         self.exposition = Exposition(counters, self.gauges)
 
@@ -237,7 +238,7 @@ class Monitor:
         told = Health(
             status="healthy",
             reasons=[],
-            version=version("otel-interactions"),
+            version=self._version,
             uptime_seconds=round(time.monotonic() - self._started_at, 3),
             queue_depth=requests + sum(each.requests for each in waiting),
             queue_limit=self._queue_limit(),

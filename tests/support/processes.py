@@ -115,7 +115,7 @@ class CollectorProcess:
         with contextlib.closing(Asker(f"http://{self.endpoints['sql']}", self.key)) as asker:
             return asker.rows(sql, **parameters)
 
-    def wait_until_stored(self, seconds: float = 30) -> None:
+    def wait_until_stored(self, seconds: float = 90) -> None:
         """Wait until nothing acknowledged is missing in ClickHouse."""
         deadline = time.monotonic() + seconds
         while self.health()["queue_depth"]:
