@@ -139,7 +139,7 @@ class Collector:
             return await asyncio.to_thread(self._drain)
 
     def _announce(self, grpc_port: int) -> None:
-        endpoints = {"grpc": f"{self._settings.host}:{grpc_port}", "http": _address(self._http_socket)}
+        endpoints = {"grpc": otlp_grpc.address(self._settings.host, grpc_port), "http": _address(self._http_socket)}
         if self._sql_socket:
             endpoints["sql"] = _address(self._sql_socket)
         self._data.record_endpoints(endpoints)

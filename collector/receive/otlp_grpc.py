@@ -57,13 +57,18 @@ def server(intake: Intake, admission: Admission, host: str, port: int, connectio
         handler = grpc.stream_unary_rpc_method_handler(_export(intake, admission, signal))
         made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
     try:
-        bound = made.add_insecure_port(f"{host}:{port}")
+        bound = made.add_insecure_port(address(host, port))
     except RuntimeError as error:
         raise StartError(
             f"port {port} on {host} cannot be opened for OTLP/gRPC",
             hint="stop the program that holds it, or choose another with --grpc-port (0 picks a free one)",
         ) from error
     return made, bound
+
+
+def address(host: str, port: int) -> str:
+    """Write an address as gRPC and URLs have it: IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
@@ -94,8 +99,10 @@ async def _read(intake: Intake, visit: Visit, context: Context) -> bytes:
     try:
         async with visit.reading(intake.limit):
             body = await context.read()
-        if not isinstance(body, bytes):  # the end of the stream
-            raise Malformed("the call carries no message")
+        if not isinstance(body, bytes):  # the client left, or gRPC itself refused a message beyond the limit
+            refusal = Malformed("the call carries no message")
+            refusal.reason = "no_message"
+            raise refusal
     except Refused as refusal:
         intake.refuse_unread(refusal)
         raise

@@ -172,7 +172,9 @@ def test_what_does_not_come(crowd: Crowd) -> None:
             channel.stream_unary(EXPORT)(iter([]), timeout=20, metadata=metadata)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert flood.outcomes == {"slow 503": 1}
-    assert crowd.counters()["refused_too_slow"] - before == 2
+    counts = crowd.counters()
+    assert counts["refused_too_slow"] - before == 2
+    assert counts["refused_no_message"] == 1
 
 
 def test_a_client_that_goes_away_leaves_no_room_taken(crowd: Crowd) -> None:
