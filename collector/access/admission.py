@@ -10,8 +10,7 @@ await visit.during(intake.accept(…))                the room is given back whe
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -62,14 +61,14 @@ class Admission:
 class Visit:
     """One request on its way in. Leaving the `with` block gives its room back, unless `during` still needs it."""
 
-    __slots__ = ("_admission", "_declared", "_displaced", "_hold", "_working", "sender")
+    __slots__ = ("_admission", "_declared", "_hold", "_working", "sender")
 
     def __init__(self, admission: Admission, sender: Sender, declared: int) -> None:
         self.sender = sender
         self._admission = admission
         self._declared = declared
         self._hold: Hold = admission.room.enter(sender.key)
-        self._displaced = self._working = False
+        self._working = False
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -82,29 +81,14 @@ class Visit:
         if not self._working:
             self._hold.release()
 
-    @contextlib.asynccontextmanager
-    async def reading(self, size: int | None = None) -> AsyncIterator[None]:
-        """Read the body in here; room for what was declared is there, or for `size`.
+    def reading(self, size: int | None = None) -> Reading:
+        """Read the body inside `async with` this; room for what was declared is there, or for `size`.
 
-        Raises:
+        Entering and leaving may raise:
             Retryable: there is no room, the body does not arrive in time, or it must give way to others.
             TooLarge: there will never be room.
         """
-        try:
-            async with asyncio.timeout(self._admission.seconds) as deadline:
-                self._hold.give_way = lambda: self._displace(deadline)
-                await self._hold.grow(self._declared if size is None else size)
-                yield
-        except TimeoutError as error:
-            if self._displaced:
-                raise Retryable("the collector's memory is taken, others go first", reason="memory") from error
-            raise Retryable(
-                f"the request did not arrive within {self._admission.seconds:g} s", reason="too_slow"
-            ) from error
-
-    def _displace(self, deadline: asyncio.Timeout) -> None:
-        self._displaced = True
-        deadline.reschedule(0)
+        return Reading(self._hold, self._declared if size is None else size, self._admission.seconds)
 
     async def grow(self, size: int) -> None:
         """Have room for a body that has arrived up to `size` bytes; call it before it takes them.
@@ -126,3 +110,43 @@ class Visit:
         self._working = True
         task.add_done_callback(lambda _: self._hold.release())
         return await asyncio.shield(task)
+
+
+class Reading:
+    """The time in which a body arrives: bounded, and cut short when others need its room more."""
+
+    __slots__ = ("_deadline", "_displaced", "_hold", "_seconds", "_size")
+
+    def __init__(self, hold: Hold, size: int, seconds: float) -> None:
+        self._hold = hold
+        self._size = size
+        self._seconds = seconds
+        self._deadline = asyncio.timeout(seconds)
+        self._displaced = False
+
+    async def __aenter__(self) -> None:
+        """Begin, with room for what is expected."""
+        await self._deadline.__aenter__()
+        self._hold.give_way = self._displace
+        try:
+            await self._hold.grow(self._size)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End; what cut it short becomes the refusal it is."""
+        self._hold.give_way = None
+        try:
+            await self._deadline.__aexit__(kind, error, trace)
+        except TimeoutError as late:
+            if self._displaced:
+                raise Retryable("the collector's memory is taken, others go first", reason="memory") from late
+            raise Retryable(f"the request did not arrive within {self._seconds:g} s", reason="too_slow") from late
+
+    def _displace(self) -> None:
+        if not self._deadline.expired():
+            self._displaced = True
+            self._deadline.reschedule(0)

@@ -76,9 +76,9 @@ class Rates:
 
     def _rate(self, key: str) -> Rate:
         found = self.ring.keys().get(key)
-        if found is None:
+        requests, octets = (found.requests_per_second, found.bytes_per_second) if found else (None, None)
+        if requests is None and octets is None:
             return self.default
-        requests, octets = found.requests_per_second, found.bytes_per_second
         return Rate(
             self.default.requests if requests is None else requests, self.default.bytes if octets is None else octets
         )

@@ -65,7 +65,7 @@ def add(
 @_where
 def list_keys(chosen: settings.Settings, as_json: AsJson = False) -> None:
     """List the keys, the oldest first, without their secrets."""
-    found = sorted(keyfile.read(chosen.key_file).values(), key=lambda key: (key.created, key.id))
+    found = list(keyfile.read(chosen.key_file).values())
     if as_json:
         print_json([_shown(key) for key in found])
         return

@@ -108,8 +108,10 @@ async def _read(intake: Intake, visit: Visit, signal: Signal, context: Context) 
     try:
         async with visit.reading(intake.limit):
             body = await context.read()
-        if not isinstance(body, bytes):  # the end of the stream
-            raise Malformed("the call carries no message")
+        if not isinstance(body, bytes):  # the client left, or gRPC itself refused a message beyond the limit
+            refusal = Malformed("the call carries no message")
+            refusal.reason = "no_message"
+            raise refusal
     except Refused as refusal:
         intake.refuse_unread(refusal, signal)
         raise

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from processes import CollectorProcess
 from typer.main import get_command
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from collector import settings
 from collector.cli import app
@@ -83,6 +83,71 @@ def test_a_taken_port(tmp_path: Path, flag: str) -> None:
 def test_a_bad_setting(arguments: tuple[str, ...], environment: dict[str, str], part: str) -> None:
     """A bad setting, by flag or by environment: exit 2 with one sentence."""
     assert part in sentence(run("serve", *arguments, **environment))
+
+
+def test_other_machines_need_keys(tmp_path: Path) -> None:
+    """An address others reach, and no keys: exit 2 with the command that makes one; nothing was created."""
+    text = sentence(run("serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path / "data"), *FREE))
+    assert "0.0.0.0" in text
+    assert "otel-interactions keys add" in text
+    assert not (tmp_path / "data").exists()
+
+
+def keys(*arguments: str, folder: Path) -> Result:
+    """Run `keys …` in this process."""
+    return CliRunner().invoke(app, ["keys", *arguments, "--data-dir", str(folder)])
+
+
+def test_keys(tmp_path: Path) -> None:
+    """`keys add` prints the secret this once, `list` shows everything else, `revoke` takes it back."""
+    folder = tmp_path / "data"
+    plain = keys("add", "--name", "my app", folder=folder)
+    assert re.fullmatch(r"oti_[0-9a-f]{8}_[0-9a-f]{64}\n", plain.stdout)
+    flags = ("--tenant", "acme", "--scope", "read", "--scope", "ingest", "--requests-per-second", "2.5")
+    made = json.loads(keys("add", "--name", "b", *flags, "--bytes-per-second", "0", "--json", folder=folder).stdout)
+    secrets = [plain.stdout.strip().split("_")[2], made.pop("key").split("_")[2]]
+    listed = keys("list", "--json", folder=folder)
+    first, second = map(json.loads, listed.stdout.splitlines())
+    assert (first["name"], first["tenant"], first["scopes"]) == ("my app", "default", ["ingest"])
+    assert first["requests_per_second"] is first["bytes_per_second"] is None
+    assert second == made
+    assert (second["scopes"], second["requests_per_second"], second["bytes_per_second"]) == (["ingest", "read"], 2.5, 0)
+    table = keys("list", folder=folder)
+    for part in ("my app", "acme", "ingest read", "2.5", "default"):
+        assert part in table.stdout
+    assert not any(secret in listed.output + table.output for secret in secrets)
+    assert keys("revoke", first["id"], folder=folder).stdout == f"revoked {first['id']} (my app)\n"
+    again = keys("revoke", first["id"], folder=folder)
+    assert (again.exit_code, "keys list" in again.stderr) == (1, True)
+    assert "No keys are left" in keys("revoke", second["id"], folder=folder).stderr
+    assert keys("list", folder=folder).stdout == "(no keys)\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "part"),
+    [
+        (("--tenant", "*"), "belongs to one tenant"),
+        (("--tenant", "a b"), "--tenant cannot be 'a b'"),
+        (("--name", ""), "--name cannot be ''"),
+        (("--requests-per-second", "-1"), "--requests-per-second cannot be -1"),
+    ],
+)
+def test_what_is_no_key(tmp_path: Path, flags: tuple[str, ...], part: str) -> None:
+    """A tenant, name or limit that is none: exit 2 with a sentence, and no key is made."""
+    done = keys("add", "--name", "x", *flags, folder=tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert part in done.stderr
+    assert not (tmp_path / "keys.json").exists()
+
+
+@pytest.mark.parametrize("verb", [["list"], ["add", "--name", "x"], ["revoke", "0"]])
+def test_a_broken_key_file(tmp_path: Path, verb: list[str]) -> None:
+    """A key file that does not read: exit 2 with a sentence, and it stays as it is."""
+    (tmp_path / "keys.json").write_text("{")
+    done = keys(*verb, folder=tmp_path)
+    assert done.exit_code == 2
+    assert "keys.json does not read" in done.stderr
+    assert (tmp_path / "keys.json").read_text() == "{"
 
 
 def test_an_unknown_flag() -> None:

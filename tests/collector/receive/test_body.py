@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import itertools
 import random
 import tracemalloc
 import zlib
@@ -15,7 +16,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.errors import Malformed, TooLarge, UnsupportedMedia
+from collector.errors import Malformed, Retryable, TooLarge, UnsupportedMedia
 from collector.receive import body
 
 LIMIT = 1000
@@ -89,6 +90,41 @@ async def test_limit(writer: str, size: int) -> None:
         assert await read(pack(content[:-1]), encoding, size=size) == content[:-1]
         with pytest.raises(TooLarge, match="--max-request-bytes"):
             await read(pack(content), encoding, size=size)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+@pytest.mark.parametrize("size", [100, 10**6])
+async def test_room_is_asked_for_before_it_is_taken(encoding: str, size: int) -> None:
+    """Before the body grows it is asked whether it may, in steps; at the end for no more than a step too much."""
+    data, asked = bytes(2 << 20), list[int]()
+
+    async def grow(most: int) -> None:
+        asked.append(most)
+
+    packed = gzip.compress(data) if encoding else data
+    assert await body.read(chunks(packed, size), encoding, 4 << 20, grow) == data
+    assert asked == sorted(asked)
+    assert len(data) <= asked[-1] <= len(data) + len(packed) * bool(encoding) + (256 << 10)
+    assert max(after - before for before, after in itertools.pairwise([0, *asked])) <= max(256 << 10, size)
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+async def test_what_may_not_grow_stops(encoding: str) -> None:
+    """A no to the question ends the reading there: a bomb inflates no further."""
+    data = bytes(50 << 20)
+    packed = gzip.compress(data) if encoding else data
+
+    async def grow(most: int) -> None:
+        if most > 1 << 20:
+            raise Retryable("full")
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Retryable):
+            await body.read(chunks(packed, 1000), encoding, 64 << 20, grow)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("writer", ["gzip", "deflate, bare", "zstd", "zstd, streamed"])

@@ -5,28 +5,50 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import time
+import json
+import subprocess
+import sys
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import grpc
 from otlp_builders import span, traces
 
+Sender = Callable[[], Awaitable[None]]
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 def body_of(size: int) -> bytes:
     """Make a traces request of about `size` bytes in spans of 1 kB."""
-    one = traces(span("flood", {"text": "x" * 900}))
-    spans = max(1, size // one.ByteSize())
-    return traces(*(span("flood", {"text": "x" * 900}) for _ in range(spans))).SerializeToString()
+    one = span("flood", {"text": "x" * 900})
+    return traces(*[one] * max(1, size // (one.ByteSize() + 3))).SerializeToString()
 
 
 def rss(pid: int) -> int:
     """Return the resident memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
+@contextlib.contextmanager
+def watching(pid: int) -> Iterator[Callable[[], int]]:
+    """Look at the memory of a process every 10 ms; what is given returns the most there was."""
+    seen, over = [rss(pid)], threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.01):
+            seen.append(rss(pid))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield lambda: max(seen)
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -37,28 +59,6 @@ def closing(writer: asyncio.StreamWriter) -> Iterator[None]:
             yield
     finally:
         writer.transport.abort()  # what is buffered is not sent any more
-
-
-@dataclass
-class Watch:
-    """Memory of a process over time."""
-
-    pid: int
-    peak: int = 0
-
-    @contextlib.asynccontextmanager
-    async def watching(self) -> AsyncIterator[Watch]:
-        """Look every 10 ms."""
-        task = asyncio.create_task(self._look())
-        try:
-            yield self
-        finally:
-            task.cancel()
-
-    async def _look(self) -> None:
-        while True:
-            self.peak = max(self.peak, rss(self.pid))
-            await asyncio.sleep(0.01)
 
 
 @dataclass
@@ -143,14 +143,58 @@ class Flood:
         await reader.readexactly(int(length.split(b":")[1]))
         return head[9:12].decode()
 
+    def everything(self, body: bytes, connections: int) -> list[Sender]:
+        """Return senders of every kind: most of them large bodies, a few slow, some that hold half a head."""
+        large = connections // 2
+        return [
+            *[partial(self.large, body, packed=False)] * large,
+            *[partial(self.large, body, packed=True)] * (connections // 8),
+            *[partial(self.slow, len(body))] * (connections // 8),
+            *[self.idle] * (connections // 2),
+            *[partial(self.calls, body, connections // 8)] * 2,
+        ]
 
-async def during(seconds: float, *senders: Callable[[], Awaitable[None]]) -> None:
+
+async def during(seconds: float, *senders: Sender) -> None:
     """Let senders loose for a while."""
     tasks = [asyncio.ensure_future(sender()) for sender in senders]
-    end = time.monotonic() + seconds
-    await asyncio.wait(tasks, timeout=end - time.monotonic(), return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in tasks:
         if task.done():
             task.result()  # a fault of the flood itself
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class FloodProcess:
+    """A flood in a process of its own, so that who sends it is not held up by it."""
+
+    def __init__(self, http: str, grpc_address: str, key: str, size: int, connections: int) -> None:
+        """Begin; it runs when this returns."""
+        command = [sys.executable, __file__, http, grpc_address, key, str(size), str(connections)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout
+        assert self._process.stdout.readline() == "flooding\n"
+
+    def stop(self) -> dict[str, int]:
+        """End it; return what became of its requests."""
+        outcomes: dict[str, int] = json.loads(self._process.communicate("stop\n", timeout=60)[0])
+        return outcomes
+
+
+async def _main(http: str, grpc_address: str, key: str, size: str, connections: str) -> None:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    flood, body = Flood(http, grpc_address, headers), body_of(int(size))
+
+    async def until_told() -> None:
+        await asyncio.to_thread(sys.stdin.readline)
+        raise EOFError
+
+    print("flooding", flush=True)
+    with contextlib.suppress(EOFError):
+        await during(3600, until_told, *flood.everything(body, int(connections)))
+    print(json.dumps(flood.outcomes))
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*sys.argv[1:]))
