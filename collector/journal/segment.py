@@ -17,8 +17,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from collector import files
 from collector.errors import SegmentDamaged
-from collector.journal import files, frame
+from collector.journal import frame
 from collector.request import Request, Signal
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from collector import files
 from collector.errors import SegmentDamaged
-from collector.journal import files, frame, segment
+from collector.journal import frame, segment
 from collector.request import Request, Signal
 
 
