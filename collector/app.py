@@ -69,7 +69,14 @@ class Collector:
             undo.callback(database.close)
             self._prepare(database)
             self._counters = Counters()
-            self._loader = Loader(database, segment.read, self._data.dead_letters, self._counters)
+            self._loader = Loader(
+                database,
+                segment.read,
+                self._data.dead_letters,
+                self._data.scratch,
+                self._counters,
+                settings.decode,
+            )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(self._data.journal, limits, self._loader)
             self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters)

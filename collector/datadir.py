@@ -5,6 +5,7 @@ format.json          version and schema that wrote it, read before anything is t
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
+scratch/             files in between; with a server, an engine that decodes. Nothing in it is missed
 clickhouse/          the embedded engine's own files
 """
 
@@ -70,6 +71,11 @@ class DataDir:
     def dead_letters(self) -> Path:
         """Folder of what could not be stored."""
         return self.path / "dead-letters"
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for what nobody misses after a crash."""
+        return self.path / "scratch"
 
     def record_format(self, version: str, schema: int) -> None:
         """Say who wrote it."""

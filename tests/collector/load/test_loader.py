@@ -61,7 +61,7 @@ class Loading:
         self.journal, self.dead_letters = folder / "journal", folder / "dead-letters"
         self.journal.mkdir(exist_ok=True)
         self.counters = Counters()
-        self.loader = Loader(database, segment.read, self.dead_letters, self.counters)
+        self.loader = Loader(database, segment.read, self.dead_letters, folder / "scratch", self.counters)
 
     def take(self, path: Path) -> None:
         """Hand over a frozen segment."""
