@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from collector.errors import StartError
 
+DEAD_LETTERS = "dead-letters"
 _FORMAT, _ENDPOINTS, _LOCK = "format.json", "endpoints.json", "lock"
 
 
@@ -70,7 +71,7 @@ class DataDir:
     @property
     def dead_letters(self) -> Path:
         """Folder of what could not be stored."""
-        return self.path / "dead-letters"
+        return self.path / DEAD_LETTERS
 
     @property
     def scratch(self) -> Path:
@@ -89,6 +90,18 @@ class DataDir:
         """Give the directory free."""
         (self.path / _ENDPOINTS).unlink(missing_ok=True)
         self._lock.close()
+
+
+def is_in_use(path: Path) -> bool:
+    """Tell whether a collector has the directory locked."""
+    try:
+        with (path / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def endpoints(path: Path) -> dict[str, str]:

@@ -19,8 +19,11 @@ Attempt = Callable[[int, int], Exception | None]
 
 
 def isolate(first: int, end: int, attempt: Attempt) -> list[Refusal]:
-    """Return what is refused alone of the requests from `first` up to `end`, each part tried before its halves."""
-    error = attempt(first, end)
+    """Return what is refused alone of the requests from `first` up to `end`: the whole is tried first, then its halves.
+
+    What is refused together while each part of it passes is none of these.
+    """
+    error = attempt(first, end) if first < end else None
     if error is None:
         return []
     if end - first == 1:
@@ -29,7 +32,7 @@ def isolate(first: int, end: int, attempt: Attempt) -> list[Refusal]:
 
 
 def halves(first: int, end: int, attempt: Attempt) -> list[Refusal]:
-    """Do the same where all of them together are known to be refused; a lone request is tried again."""
+    """Do the same where the whole is known to be refused; a lone request is tried again."""
     if end - first == 1:
         return isolate(first, end, attempt)
     middle = (first + end) // 2

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -136,10 +135,9 @@ class DeadLetters:
         """Forget that a replay was asked for."""
         (self.folder / _REPLAY / identity).unlink(missing_ok=True)
 
-    def all(self) -> Iterator[Letter]:
-        """Yield every letter, the oldest first."""
-        for path in sorted(self.folder.glob("*" + _REASON)):
-            yield self.get(path.name.removesuffix(_REASON))
+    def ids(self) -> list[str]:
+        """Return the ids of all letters, the oldest first."""
+        return sorted(path.name.removesuffix(_REASON) for path in self.folder.glob("*" + _REASON))
 
     def get(self, identity: str) -> Letter:
         """Return a letter.

@@ -15,8 +15,8 @@ What an error means stands in `clickhouse_errors.py`. If it is the bytes, the re
 by halves (`bisection.py`), set aside in the dead letters, and the rest is stored. How that is done depends:
 
 - Nothing of the segment is stored: each half is inserted as a segment of its own, called `NAME-FIRST-END` by the
-  numbers of its requests, or `NAME-NUMBER`, which is its token, too. `NAME.parts`, written first, says so: after a crash
-  the segment must not be inserted whole any more, but the same halves, of which ClickHouse drops those that it has.
+  numbers of its requests, or `NAME-NUMBER`, which is its token, too. `NAME.parts`, written first, says so: after a
+  crash the segment must not be inserted whole any more, but the same halves, of which ClickHouse drops those it has.
 - Some of it is stored, because a view behind the first table refused: halves would store that again. So they are only
   tried, by running the views' SQL over them. All that pass are then inserted under the segment's own token: the tables
   that have it drop it, the others take it. A letter then says which tables have the rows of the request all the same.
@@ -47,7 +47,7 @@ from collector.load.decoder import Decoder
 from collector.load.delivery import AsItIs, Decoded, Delivery
 from collector.load.line import Entry, Line, Waiting
 from collector.load.stored import Stored
-from collector.load.tables import Tables
+from collector.load.tables import Step, Tables
 from collector.telemetry import Counters
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,8 @@ class Loader:
                 verdict = classify(error)
                 if not self._is_proven(entry, verdict):
                     raise
-                log.warning("segment %s is refused and taken apart: %s", entry.name, verdict.sentence)
+                if not entry.tries:
+                    log.warning("segment %s is refused and taken apart: %s", entry.name, verdict.sentence)
                 if not verdict.parser and self._stored.among(entry.signal, [entry.name]):
                     return self._complete_without_the_refused(entry, frames, error)
                 files.write_whole(_note(entry), b"")
@@ -264,29 +265,43 @@ class Loader:
         Raises:
             Exception: `error`, if none is refused alone.
         """
-        route = self._tables.route(entry.signal)
+        if 0 < entry.tries < PROOF_TRIES:  # nothing was found before, and that takes long
+            raise error
+        refused: list[Refusal] = []
+        passing = list(range(len(frames)))
+        for step in self._tables.route(entry.signal).steps:
+            found = self._refused_by(step, entry, {number: frames[number] for number in passing})
+            refused += found
+            passing = [number for number in passing if number not in {each.number for each in found}]
+        if not refused:
+            return self._set_aside_whole(entry, frames, error)
+        dead = self._set_aside_all(entry, frames, refused, self._keepers(entry))
+        if passing:
+            rest = [frames[number] for number in passing]
+            with self._written(f"{entry.name}-rest", entry.name, rest) as path:
+                self._deliver(path, entry, entry.name)
+        return dead
+
+    def _refused_by(self, step: Step, entry: Entry, frames: dict[int, memoryview]) -> list[Refusal]:
+        """Run a view over requests, storing nothing, and return those that it refuses.
+
+        Raises:
+            ClickHouseError, OSError: it cannot be told now.
+        """
+        numbers = list(frames)
 
         def check(first: int, end: int) -> Exception | None:
-            name = _part(entry, first, end)
+            some = [frames[number] for number in numbers[first:end]]
             try:
-                with self._written(name, name, frames[first:end]) as path:
-                    self._decoder.check(path, route)
+                with self._written(f"{entry.name}-tried", entry.name, some) as path:
+                    self._decoder.check(path, self._tables.route(entry.signal), step)
             except ClickHouseError as refusal:
                 if classify(refusal).fate not in _BYTES_AT_FAULT:
                     raise
                 return refusal
             return None
 
-        refused = isolate(0, len(frames), check)
-        if not refused:
-            return self._set_aside_whole(entry, frames, error)
-        dead = self._set_aside_all(entry, frames, refused, self._keepers(entry))
-        numbers = {each.number for each in refused}
-        rest = [frame for number, frame in enumerate(frames) if number not in numbers]
-        if rest:
-            with self._written(f"{entry.name}-rest", entry.name, rest) as path:
-                self._deliver(path, entry, entry.name)
-        return dead
+        return [Refusal(numbers[each.number], each.error) for each in isolate(0, len(numbers), check)]
 
     def _keepers(self, entry: Entry) -> tuple[str, ...]:
         return tuple(keeper.step.target for keeper in self._tables.route(entry.signal).keepers)
@@ -336,7 +351,7 @@ class Loader:
             Exception: `error`, as long as that is not proven.
         """
         verdict = classify(error)
-        if not (verdict.fate is Fate.DATA and entry.tries >= 2 * PROOF_TRIES and self._others_pass(entry)):
+        if not (verdict.fate is Fate.DATA and entry.tries >= PROOF_TRIES and self._others_pass(entry)):
             raise error
         letter = Letter(
             entry.name,
