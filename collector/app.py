@@ -84,7 +84,9 @@ class Collector:
             self._doorman = Doorman(self._ring, self._counters, local=settings.is_local)
             self._tenants_read = database.embedded and _separate_tenants(database, self._data.path)
             store = Store(self._data.journal, _keeping(settings))
-            self._loader = Loader(database, store, self._data.dead_letters, self._counters)
+            self._loader = Loader(
+                database, store, self._data.dead_letters, self._data.scratch, self._counters, settings.decode
+            )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(store, limits, self._loader, self._on_sync)
             self._known = Duplicates(

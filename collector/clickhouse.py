@@ -62,9 +62,9 @@ class ClickHouse:
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""
         if self.embedded and not _GLOB.search(str(path)):  # the engine reads the file itself, no copy
-            clause = ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items())
+            clause = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
             self._client.command(
-                f"INSERT INTO {table} FROM INFILE {_quoted(str(path))} SETTINGS {clause} FORMAT {input_format}"
+                f"INSERT INTO {table} FROM INFILE {quoted(str(path))} SETTINGS {clause} FORMAT {input_format}"
             )
             return
         with path.open("rb") as file:
@@ -98,5 +98,6 @@ def _server(url: str, patience: int) -> Any:
     return clickhouse_connect.get_client(dsn=url, send_receive_timeout=patience, connect_timeout=min(patience, 10))
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write an SQL string."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -6,6 +6,7 @@ secret               32 random bytes of this directory's own
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
+scratch/             files in between; with a server, an engine that decodes. Nothing in it is missed
 clickhouse/          the embedded engine's own files
 """
 
@@ -21,6 +22,7 @@ from typing import IO, Any
 
 from collector.errors import StartError
 
+DEAD_LETTERS = "dead-letters"
 _FORMAT, _ENDPOINTS, _LOCK, _SECRET = "format.json", "endpoints.json", "lock", "secret"
 _SECRET_BYTES = 32
 
@@ -61,7 +63,12 @@ class DataDir:
     @property
     def dead_letters(self) -> Path:
         """Folder of what could not be stored."""
-        return self.path / "dead-letters"
+        return self.path / DEAD_LETTERS
+
+    @property
+    def scratch(self) -> Path:
+        """Folder for what nobody misses after a crash."""
+        return self.path / "scratch"
 
     def secret(self) -> bytes:
         """Return the directory's secret, made when it is first asked for; it never leaves the machine."""

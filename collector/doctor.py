@@ -33,7 +33,7 @@ from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.datadir import DataDir
 from collector.errors import CollectorError, SegmentDamaged, first_line
 from collector.journal import names, segment
-from collector.load.loader import insert_settings
+from collector.load.sql_settings import insert_settings
 from collector.request import Request, Signal
 from collector.schema import migrator
 from collector.settings import ENVIRONMENT_PREFIX, Settings

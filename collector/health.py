@@ -117,7 +117,9 @@ class Journal(Protocol):
 class Loader(Protocol):
     """What is asked of the loader."""
 
-    last_error: str
+    @property
+    def last_error(self) -> str:
+        """What ClickHouse said at the last failed try, "" once it works again."""
 
     def waiting(self) -> Sequence[Waiting]:
         """Return what is not stored yet, oldest first."""

@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         description="Web origins whose pages may send over HTTP, comma separated, such as https://app.example.org; "
         "* is any, without credentials.",
     )
+    decode: Literal["clickhouse", "collector"] = Field(
+        "clickhouse",
+        description="Who decodes OTLP for a ClickHouse server: the server, or, where it cannot read protobuf, "
+        "the collector's own embedded engine.",
+    )
     batch_items: int = Field(10_000, ge=1, description="Spans and log records after which a batch is loaded.")
     batch_seconds: float = Field(
         1.0, gt=0, le=_DAY, description="Age in seconds at which a batch is loaded, however small."

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collector.cli import ask, demo, doctor, keys, schema, serve
+from collector.cli import ask, dead_letters, demo, doctor, keys, schema, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app.command()(ask.sql)
 app.command()(ask.sessions)
 app.command()(ask.transcript)
 app.command()(ask.tail)
+app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="doctor")(doctor.examine)
 app.add_typer(schema.app, name="schema")
 app.add_typer(keys.app, name="keys")

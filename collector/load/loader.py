@@ -1,315 +1,441 @@
-"""Frozen segments become rows, one insert each, in order, until ClickHouse has them.
+"""Frozen segments become rows, once, until ClickHouse has them.
 
 The insert carries the segment's name as its deduplication token, and every table behind the views remembers tokens.
-So after any crash or lost answer the same segment is simply inserted again. Only when ClickHouse has confirmed does the
-journal get to delete the file. Of a damaged segment the damaged requests are set aside, the others are loaded.
+So after any crash or lost answer the same segment is simply inserted again. Only when ClickHouse has confirmed is the
+file deleted.
 
-What ClickHouse cannot take would be refused for ever. If nothing of such a segment is stored (it is asked), its
-requests are inserted one by one, a token each, and those that fail alone are set aside in `dead-letters/` with the
-reason. If a view behind the first table failed, rows of the segment are there already under its own token, so it is
-set aside whole.
+What a crash in the middle of an insert leaves (the embedded engine was killed 80 times to see): the first table,
+partition by partition, then the tables behind it; never one of those without the first. Inserted again under the same
+token, the tables that have their block drop it and pass it on to the views all the same, so whatever is missing is
+completed. A view that failed for a while is healed by the same means. Where a token may be forgotten, ClickHouse is
+asked first (`stored.py`): at the start for what an earlier process left, and later for what was sent more than a
+minute ago.
+
+What an error means stands in `clickhouse_errors.py`. If it is the bytes, the requests that are refused alone are found
+by halves (`bisection.py`), set aside in the dead letters, and the rest is stored. How that is done depends:
+
+- Nothing of the segment is stored: each half is inserted as a segment of its own, called `NAME-FIRST-END` by the
+  numbers of its requests, or `NAME-NUMBER`, which is its token, too. `NAME.parts`, written first, says so: after a
+  crash the segment must not be inserted whole any more, but the same halves, of which ClickHouse drops those it has.
+- Some of it is stored, because a view behind the first table refused: halves would store that again. So they are only
+  tried, by running the views' SQL over them. All that pass are then inserted under the segment's own token: the tables
+  that have it drop it, the others take it. A letter then says which tables have the rows of the request all the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
 import logging
-import os
-import queue
-import random
-import re
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from collector import files
 from collector.clickhouse import ClickHouse
-from collector.errors import SegmentDamaged, first_line
+from collector.errors import SegmentDamaged
+from collector.load import envelope
+from collector.load.bisection import Refusal, halves, isolate
+from collector.load.clickhouse_errors import PROOF_TRIES, Fate, Verdict, classify
+from collector.load.complaints import Complaints
+from collector.load.dead_letters import DeadLetters, Letter, LetterError
+from collector.load.decoder import Decoder
+from collector.load.delivery import AsItIs, Decoded, Delivery
+from collector.load.line import Entry, Line, Waiting
+from collector.load.stored import Stored
+from collector.load.tables import Step, Tables
 from collector.request import Content, content
 from collector.telemetry import Counters
 
 log = logging.getLogger(__name__)
 
-# ClickHouse says of these bytes, not of its own state, that it cannot take them; they will never fare better.
-PERMANENT = frozenset(
-    {
-        6,  # CANNOT_PARSE_TEXT
-        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-        32,  # ATTEMPT_TO_READ_AFTER_EOF
-        33,  # CANNOT_READ_ALL_DATA
-        36,  # BAD_ARGUMENTS
-        69,  # ARGUMENT_OUT_OF_BOUND
-        70,  # CANNOT_CONVERT_TYPE
-        72,  # CANNOT_PARSE_NUMBER
-        117,  # INCORRECT_DATA
-        128,  # TOO_LARGE_ARRAY_SIZE
-        131,  # TOO_LARGE_STRING_SIZE
-        407,  # DECIMAL_OVERFLOW
-        436,  # PROTOBUF_BAD_CAST
-        444,  # UNKNOWN_PROTOBUF_FORMAT
-    }
-)
-_PARSER = "ProtobufRowInputFormat"  # named in an error of the parser, which comes before the first row is written
-SINGLY = ".singly"  # beside a segment whose requests are being inserted one by one
-INBOXES = {  # by the signal in a segment's name
-    "traces": "otel.otlp_traces",
-    "logs": "otel.otlp_logs",
-    "metrics": "otel.otlp_metrics",
-}
-TABLES = {  # the first that keep rows; one with rows of a segment tells that some of it is stored
-    "traces": ("otel.otel_traces",),
-    "logs": ("otel.otel_logs",),
-    "metrics": (
-        "otel.otel_metrics_gauge",
-        "otel.otel_metrics_sum",
-        "otel.otel_metrics_histogram",
-        "otel.otel_metrics_exponential_histogram",
-        "otel.otel_metrics_summary",
-    ),
-}
-_PROTO = Path(__file__).with_name("otlp.proto")
-_MORE, _STOP = True, False
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds between tries
+PARTS = ".parts"  # beside a segment that is stored in parts
+_LOOK_SECONDS = 1.0  # between two looks whether a dead letter is to be sent again
+_PAUSE = 1.0  # seconds between two tries to ask, at the start, what is stored
+_BYTES_AT_FAULT = frozenset({Fate.DATA, Fate.SUSPECT})
 
-Keep = Callable[[int, bytes, str], None]  # sets damaged bytes aside: their offset, themselves, what is wrong with them
+Keep = Callable[[int, bytes, str], None]  # takes the offset of what is damaged, its bytes, and why
 
 
 class Segments(Protocol):
-    """The journal's files, which only the journal touches."""
+    """The journal's frozen segments."""
 
     def read(self, segment: Path) -> tuple[memoryview, list[memoryview]]:
-        """Return a segment's head and frames. Raises SegmentDamaged: they are not as they were written."""
+        """Return a segment's head and frames; raises SegmentDamaged."""
 
     def mend(self, segment: Path, keep: Keep) -> int:
-        """Make a damaged segment readable, its damaged frames empty; return how many those are.
-
-        `keep` gets what is damaged, and has made it durable when it returns.
-
-        Raises:
-            SegmentDamaged: nothing of it reads.
-        """
+        """Put empty frames where damaged ones were, each handed to `keep`; return how many requests that were."""
 
     def retire(self, segment: Path) -> None:
-        """Let a segment go that is stored or set aside: its file is deleted, if it is still there."""
-
-
-def insert_settings(token: str, *, embedded: bool) -> dict[str, str]:
-    """Settings of a segment's insert; they must be the same at every try, or deduplication does not hold."""
-    return _schema_settings(embedded=embedded) | {
-        "insert_deduplication_token": token,
-        "async_insert": "0",  # the default since 26.3, and it would acknowledge before the rows are there
-        "deduplicate_blocks_in_dependent_materialized_views": "1",
-        "max_partitions_per_insert_block": "0",  # a sender's clock may be anywhere; a batch must not fail on it
-        "input_format_protobuf_oneof_presence": "1",  # the tag of each value: '' and absent stay apart
-        "output_format_json_escape_forward_slashes": "0",  # JSON in attributes as the OpenTelemetry exporter writes it
-        "output_format_json_quote_64bit_integers": "0",
-    }
-
-
-@functools.cache
-def _schema_settings(*, embedded: bool) -> dict[str, str]:
-    """Name the protobuf schema: to the embedded engine by path, to a server by value.
-
-    By value the engine writes the schema to a file first, below a path that in the embedded engine is the working
-    directory and cannot be set; that directory is the user's.
-    """
-    if embedded:
-        return {"format_schema_source": "file", "format_schema": f"{_PROTO}:Segment"}
-    text = re.sub(r"\s+", " ", re.sub(r"//.*", "", _PROTO.read_text())).strip()
-    return {"format_schema_source": "string", "format_schema": text, "format_schema_message_name": "Segment"}
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A frozen segment on its way, and how many requests and items it holds."""
-
-    segment: Path
-    requests: int
-    items: int
+        """Delete a segment that is loaded or set aside."""
 
 
 class Loader:
     """Loads segments on its own thread, with its own connection."""
 
-    def __init__(self, database: ClickHouse, segments: Segments, dead_letters: Path, counters: Counters) -> None:
-        """Load what the journal froze; keep in `dead_letters` what ClickHouse cannot take."""
-        self._database = database
+    def __init__(  # noqa: PLR0917 - what it is made of, each a thing of its own
+        self,
+        database: ClickHouse,
+        segments: Segments,
+        dead_letters: Path,
+        scratch: Path,
+        counters: Counters,
+        decode: Literal["clickhouse", "collector"] = "clickhouse",
+    ) -> None:
+        """Nothing runs before `start`.
+
+        Args:
+            database: the connection, from now on the loader's alone.
+            segments: the journal's, to be read and deleted.
+            dead_letters: folder of what cannot be stored.
+            scratch: folder for files in between; nothing in it is needed after a crash.
+            counters: where the fate of requests is counted.
+            decode: who decodes OTLP. (The embedded engine is the collector's own either way.)
+        """
         self._segments = segments
-        self._dead_letters = dead_letters
+        self._scratch = scratch
         self._counters = counters
-        self._wake: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._waiting: deque[Waiting] = deque()
-        self._abandon = threading.Event()
+        self._letters = DeadLetters(dead_letters)
+        self._tables = Tables(database)
+        self._decoder = Decoder(database, scratch)
+        self._stored = Stored(database, self._tables, self._decoder)
+        self._delivery: Delivery = AsItIs(database, self._tables)
+        if decode == "collector" and not database.embedded:
+            self._delivery = Decoded(database, self._tables, self._decoder)
+        self._line = Line()
+        self._complaints = Complaints()
+        self._loaded: Counter[str] = Counter()  # inserts that went well, by signal
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
-        self.last_error = ""
         dead_letters.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        for left in scratch.iterdir():
+            if left.is_file():
+                left.unlink()
 
     def start(self) -> None:
-        """Begin to load."""
+        """Begin to load. What was enqueued before was left by an earlier process: ClickHouse may have it."""
         self._thread.start()
 
     def enqueue(self, segment: Path, content: Content) -> None:
-        """Load this frozen segment after those before it."""
-        self._waiting.append(Waiting(segment, *content))
-        self._wake.put(_MORE)
+        """Load this frozen segment when its turn comes."""
+        self._line.join(Entry(segment, *content))
 
     def is_busy(self) -> bool:
         """Tell whether segments wait behind the one being loaded."""
-        return len(self._waiting) > 1
+        return len(self._line.entries()) > 1
 
     def waiting(self) -> list[Waiting]:
         """Return what is not stored yet, oldest first, the segment being loaded included."""
-        return list(self._waiting)
+        return [Waiting(entry.path, entry.requests, entry.items) for entry in self._line.entries() if not entry.letter]
+
+    @property
+    def last_error(self) -> str:
+        """What ClickHouse said last of a segment that it does not take and that is tried again; "" if there is none."""
+        return self._line.trouble()
 
     def stop(self, drain_seconds: float) -> bool:
         """Load what waits, for at most so long; return whether all is loaded. The rest stays in the journal."""
-        self._wake.put(_STOP)
+        self._line.drain()
         self._thread.join(drain_seconds)
-        self._abandon.set()
+        self._line.close()
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while self._wake.get() is _MORE and not self._abandon.is_set():
-            try:
-                self._persist(self._waiting[0])
-            except _AbandonedError:
-                return  # shutting down: the segment stays where it is
-            self._waiting.popleft()
+        self._ask_about_what_was_left()
+        while not self._line.ended:
+            self._call_letters()
+            entry = self._line.take(_LOOK_SECONDS)
+            if entry:
+                self._attempt(entry)
+        self._decoder.close()
 
-    def _persist(self, waiting: Waiting) -> None:
-        """Load a segment through whatever the disk does meanwhile."""
-        pause = _FIRST_PAUSE
-        while True:
+    def _ask_about_what_was_left(self) -> None:
+        left = self._line.entries()
+        for folder in {entry.path.parent for entry in left}:
+            for note in folder.glob("*" + PARTS):
+                if not any(entry.name == note.stem for entry in left):
+                    note.unlink()  # the crash came between the end of its segment and its own
+        signals = {entry.signal for entry in left}
+        while signals and not self._line.ended:
             try:
-                self._load(waiting)
-            except OSError as error:
-                self.last_error = str(error)
-                log.warning("segment %s: %s; trying again", waiting.segment.name, error)
-                pause = self._wait(pause)
+                for signal in sorted(signals):
+                    names = (entry.name for entry in left if entry.signal == signal)
+                    self._line.doubt(self._stored.among(signal, names))
+                    signals.remove(signal)
+            except Exception as error:  # noqa: BLE001 - whatever it is, segments must not be sent twice for it
+                self._complaints.failed("asking what is stored", classify(error), error)
+                self._line.rest(_PAUSE)
+
+    def _call_letters(self) -> None:
+        """Let dead letters join the line that somebody wants sent again."""
+        for identity in self._letters.wanted():
+            try:
+                letter = self._letters.get(identity)
+            except LetterError as error:
+                log.error("dead letter %s is not sent again: %s", identity, error)  # noqa: TRY400 - it says all
+                self._letters.withdraw(identity)
             else:
-                return
+                self._line.join(Entry(self._letters.bytes_of(identity), letter.requests, 0, letter=True))
 
-    def _load(self, waiting: Waiting) -> None:
-        segment, whole, began = waiting.segment, Content(waiting.requests, waiting.items), time.monotonic()
+    def _attempt(self, entry: Entry) -> None:
+        if not entry.tries:
+            entry.first_try, entry.loaded_before = time.monotonic(), self._loaded[entry.signal]
         try:
-            head, frames, dead = self._read_sound(segment, whole)
+            if entry.letter:
+                self._replay(entry)
+            else:
+                self._load(entry)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the others
+            verdict = classify(error)
+            self._line.failed(entry, verdict.sentence)
+            self._complaints.failed(entry.name, verdict, error)
+        else:
+            self._line.passed(entry)
+
+    def _load(self, entry: Entry) -> None:
+        """Store a segment, or set aside what of it cannot be stored, and delete it."""
+        began, whole = time.monotonic(), Content(entry.requests, entry.items)
+        try:
+            frames, damaged = self._sound_frames(entry)
         except SegmentDamaged as damage:
-            self._set_aside(segment, str(damage), whole)
-            self._segments.retire(segment)
+            letter = Letter(entry.name, str(damage), 0, entry.signal, requests=entry.requests, damaged=True)
+            self._set_aside(letter, entry.path.read_bytes())
+            self._end(entry, stored=Content(0, 0), dead=whole)
             return
-        singly = segment.with_suffix(SINGLY)
-        if not singly.exists():
-            try:
-                self._insert(segment, segment.stem)
-            except ClickHouseError as error:
-                if _PARSER not in str(error) and self._rows_stored(segment):
-                    self._set_aside(segment, f"some of its rows are stored, a later table refused: {error}", whole)
-                    self._segments.retire(segment)
-                    return
-                log.warning("segment %s is refused (%s); loading its requests one by one", segment.name, error)
-                singly.touch()  # a crash from here on goes on here, and not with the question what is stored
-        if singly.exists():
-            alone = self._load_singly(segment, head, frames)
-            dead = Content(dead.requests + alone.requests, dead.items + alone.items)
-        self._segments.retire(segment)
-        singly.unlink(missing_ok=True)
-        signal = _signal(segment)
-        stored = Content(whole.requests - dead.requests, whole.items - dead.items)
-        self._counters.fate("stored", stored.items, requests=stored.requests, signal=signal)
-        self._counters.add("segments_loaded", signal=signal)
-        self._counters.observe("load_duration_seconds", time.monotonic() - began, signal=signal)
+        refused = self._store(entry, frames)
+        dead = Content(damaged + refused.requests, whole.items - content(frames).items + refused.items)
+        self._end(entry, Content(whole.requests - dead.requests, whole.items - dead.items), dead)
+        self._counters.add("segments_loaded", signal=entry.signal)
+        self._counters.observe("load_duration_seconds", time.monotonic() - began, signal=entry.signal)
 
-    def _read_sound(self, segment: Path, whole: Content) -> tuple[memoryview, list[memoryview], Content]:
-        """Return head and frames of a segment, and what was in those that are empty since they were damaged."""
+    def _end(self, entry: Entry, stored: Content, dead: Content) -> None:
+        """Delete a segment, of which nothing is left to do, and count what became of it."""
+        self._segments.retire(entry.path)
+        _note(entry).unlink(missing_ok=True)
+        if stored.requests:
+            self._counters.fate("stored", stored.items, requests=stored.requests, signal=entry.signal)
+        if dead.requests:
+            self._counters.fate("dead", dead.items, requests=dead.requests, signal=entry.signal)
+
+    def _sound_frames(self, entry: Entry) -> tuple[list[memoryview], int]:
+        """Return the frames of a segment, and how many of these are empty since their requests were damaged."""
         try:
-            return *self._segments.read(segment), Content(0, 0)
+            return self._segments.read(entry.path)[1], 0
         except SegmentDamaged:
-            lost = self._segments.mend(segment, functools.partial(self._keep_damaged, segment))
-            head, frames = self._segments.read(segment)
-            dead = Content(lost, whole.items - content(frames).items)
-            self._counters.fate("dead", dead.items, requests=lost, signal=_signal(segment))
-            return head, frames, dead
+            lost = self._segments.mend(entry.path, functools.partial(self._keep_damaged, entry))
+            return self._segments.read(entry.path)[1], lost
 
-    def _keep_damaged(self, segment: Path, offset: int, data: bytes, reason: str) -> None:
-        dead = self._dead_letters / f"{segment.stem}.damaged-{offset:012d}"
-        for path, kept in ((dead, data), (dead.with_name(dead.name + ".json"), _as_reason(reason))):
-            with path.open("wb") as file:
-                file.write(kept)
-                file.flush()
-                os.fsync(file.fileno())
-        log.error("set aside %s: %s", dead.name, reason)
+    def _keep_damaged(self, entry: Entry, offset: int, data: bytes, reason: str) -> None:
+        """Set a damaged stretch of a segment aside."""
+        letter = Letter(f"{entry.name}-damaged-{offset:012d}", reason, 0, entry.signal, damaged=True)
+        self._set_aside(letter, data)
 
-    def _rows_stored(self, segment: Path) -> bool:
-        return any(self._rows_in(table, segment) for table in TABLES[_signal(segment)])
-
-    def _rows_in(self, table: str, segment: Path) -> int:
-        sql = f"SELECT count() FROM {table} WHERE JournalSegment = {{segment:String}}"  # noqa: S608 - a table of ours
-        return int(self._database.rows(sql, {"segment": segment.stem})[0][0])
-
-    def _load_singly(self, segment: Path, head: memoryview, frames: list[memoryview]) -> Content:
-        """Insert each request alone; return what had to be set aside."""
-        dead: list[memoryview] = []
-        for number, frame in enumerate(frames):
-            single = segment.with_name(f"{segment.stem}.{number:06d}")
-            single.write_bytes(b"".join((head, frame)))
-            try:
-                self._insert(single, single.name)
-            except ClickHouseError as error:
-                self._set_aside(single, str(error), content([frame]))
-                dead.append(frame)
-            else:
-                single.unlink()
-        return content(dead)
-
-    def _set_aside(self, refused: Path, reason: str, held: Content) -> None:
-        dead = refused.rename(self._dead_letters / refused.name)
-        dead.with_name(dead.name + ".json").write_bytes(_as_reason(reason))
-        self._counters.fate("dead", held.items, requests=held.requests, signal=_signal(refused))
-        log.error("set aside %s: %s", dead.name, reason)
-
-    def _insert(self, path: Path, token: str) -> None:
-        """Insert until ClickHouse confirms.
+    def _store(self, entry: Entry, frames: list[memoryview]) -> Content:
+        """Store a segment as far as it can be; return what had to be set aside.
 
         Raises:
-            ClickHouseError: the bytes are not to be had into the tables.
-            _AbandonedError: the collector stops before ClickHouse could be reached.
+            Exception: not now.
         """
-        inbox = INBOXES[_signal(path)]
-        pause, settings = _FIRST_PAUSE, insert_settings(token, embedded=self._database.embedded)
-        while True:
+        if not _note(entry).exists():
             try:
-                self._database.insert_file(inbox, path, "ProtobufSingle", settings)
+                self._deliver(entry.path, entry, entry.name)
             except (ClickHouseError, OSError) as error:
-                self._counters.add("loads_failed", signal=_signal(path))
-                if getattr(error, "code", None) in PERMANENT:
+                self._counters.add("loads_failed", signal=entry.signal)
+                verdict = classify(error)
+                if not self._is_proven(entry, verdict):
                     raise
-                self.last_error = first_line(error)
-                log.warning("segment %s: %s; trying again", path.name, self.last_error)
+                if not entry.tries:
+                    log.warning("segment %s is refused and taken apart: %s", entry.name, verdict.sentence)
+                if not verdict.parser and self._stored.among(entry.signal, [entry.name]):
+                    return self._complete_without_the_refused(entry, frames, error)
+                files.write_whole(_note(entry), b"")
             else:
-                self.last_error = ""
-                return
-            pause = self._wait(pause)
+                return Content(0, 0)
+        return self._store_in_parts(entry, frames)
 
-    def _wait(self, pause: float) -> float:
-        """Pause before the next try, with jitter; return the next pause. Raises _AbandonedError at the end."""
-        if self._abandon.wait(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, not a secret
-            raise _AbandonedError
-        return min(pause * 2, _LONGEST_PAUSE)
+    def _is_proven(self, entry: Entry, verdict: Verdict) -> bool:
+        """Tell whether an error is reason enough to take a segment apart."""
+        enough = entry.tries + 1 >= PROOF_TRIES and self._others_pass(entry)
+        return verdict.fate is Fate.DATA or (verdict.fate is Fate.SUSPECT and enough)
+
+    def _others_pass(self, entry: Entry) -> bool:
+        return self._loaded[entry.signal] > entry.loaded_before
+
+    def _deliver(self, path: Path, entry: Entry, name: str) -> None:
+        """Insert a segment or a part of one under its name, unless ClickHouse has it and may not know it any more."""
+        signal = entry.signal
+        if entry.in_doubt and self._stored.among(signal, [name]) and not self._stored.remembers(signal, name):
+            log.warning("segment %s: ClickHouse may have forgotten its token; only what is missing is inserted", name)
+            self._stored.complete(path, signal, name)
+        else:
+            self._delivery.insert(path, signal, name)
+        self._loaded[signal] += 1
+        self._line.works()
+        self._complaints.works()
+
+    def _store_in_parts(self, entry: Entry, frames: list[memoryview]) -> Content:
+        """Insert a segment by halves, of which nothing is stored but perhaps some of these."""
+
+        def insert(first: int, end: int) -> Exception | None:
+            name = _part(entry, first, end)
+            try:
+                with self._written(name, name, frames[first:end]) as path:
+                    self._deliver(path, entry, name)
+            except (ClickHouseError, OSError) as error:
+                if classify(error).fate not in _BYTES_AT_FAULT:
+                    raise
+                return error
+            self._letters.remove(name)  # it was refused before a crash, and now it is not
+            return None
+
+        return self._set_aside_all(entry, frames, halves(0, len(frames), insert), stored_in=())
+
+    def _complete_without_the_refused(self, entry: Entry, frames: list[memoryview], error: Exception) -> Content:
+        """Insert those requests under the segment's own token that no view refuses; some table has the segment already.
+
+        Raises:
+            Exception: `error`, if none is refused alone.
+        """
+        if 0 < entry.tries < PROOF_TRIES:  # nothing was found before, and that takes long
+            raise error
+        refused: list[Refusal] = []
+        passing = list(range(len(frames)))
+        for step in self._tables.route(entry.signal).steps:
+            found = self._refused_by(step, entry, {number: frames[number] for number in passing})
+            refused += found
+            passing = [number for number in passing if number not in {each.number for each in found}]
+        if not refused:
+            return self._set_aside_whole(entry, frames, error)
+        dead = self._set_aside_all(entry, frames, refused, self._keepers(entry))
+        if passing:
+            rest = [frames[number] for number in passing]
+            with self._written(f"{entry.name}-rest", entry.name, rest) as path:
+                self._deliver(path, entry, entry.name)
+        return dead
+
+    def _refused_by(self, step: Step, entry: Entry, frames: dict[int, memoryview]) -> list[Refusal]:
+        """Run a view over requests, storing nothing, and return those that it refuses.
+
+        Raises:
+            ClickHouseError, OSError: it cannot be told now.
+        """
+        numbers = list(frames)
+
+        def check(first: int, end: int) -> Exception | None:
+            some = [frames[number] for number in numbers[first:end]]
+            try:
+                with self._written(f"{entry.name}-tried", entry.name, some) as path:
+                    self._decoder.check(path, self._tables.route(entry.signal), step)
+            except ClickHouseError as refusal:
+                if classify(refusal).fate not in _BYTES_AT_FAULT:
+                    raise
+                return refusal
+            return None
+
+        return [Refusal(numbers[each.number], each.error) for each in isolate(0, len(numbers), check)]
+
+    def _keepers(self, entry: Entry) -> tuple[str, ...]:
+        return tuple(keeper.step.target for keeper in self._tables.route(entry.signal).keepers)
+
+    @contextlib.contextmanager
+    def _written(self, file: str, name: str, frames: list[memoryview]) -> Iterator[Path]:
+        """Give a file with a segment of these frames, called `name` in it. It need not survive a crash."""
+        path = self._scratch / f"{file}.part"
+        try:
+            path.write_bytes(envelope.segment_of(name, frames))
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _set_aside_all(
+        self, entry: Entry, frames: list[memoryview], refused: list[Refusal], stored_in: tuple[str, ...]
+    ) -> Content:
+        """Set requests aside that are refused alone; return how much that is.
+
+        Raises:
+            Exception: the error of one of them, if it proves nothing: not even another request was taken.
+        """
+        passed = len(refused) < len(frames) or self._others_pass(entry)
+        for each in refused:
+            if not (passed or classify(each.error).parser):
+                raise each.error
+        for each in refused:
+            verdict, frame = classify(each.error), frames[each.number]
+            told = envelope.read(frame)
+            letter = Letter(
+                id=_part(entry, each.number, each.number + 1),
+                reason=verdict.sentence,
+                code=verdict.code,
+                signal=entry.signal,
+                tenant=told.tenant,
+                peer=told.peer,
+                received_unix_nano=told.received_unix_nano,
+                stored_in=stored_in,
+            )
+            self._set_aside(letter, envelope.segment_of(letter.id, [frame]))
+        return content(frames[each.number] for each in refused)
+
+    def _set_aside_whole(self, entry: Entry, frames: list[memoryview], error: Exception) -> Content:
+        """Set a segment aside that is partly stored and refused for good, though each of its requests seems to pass.
+
+        Raises:
+            Exception: `error`, as long as that is not proven.
+        """
+        verdict = classify(error)
+        if not (verdict.fate is Fate.DATA and entry.tries >= PROOF_TRIES and self._others_pass(entry)):
+            raise error
+        letter = Letter(
+            entry.name,
+            verdict.sentence,
+            verdict.code,
+            entry.signal,
+            requests=len(frames),
+            stored_in=self._keepers(entry),
+        )
+        self._set_aside(letter, envelope.segment_of(letter.id, frames))
+        return content(frames)
+
+    def _set_aside(self, letter: Letter, data: bytes) -> None:
+        self._letters.keep(letter, data)
+        log.error("set aside %s: %s", letter.id, letter.reason)
+
+    def _replay(self, entry: Entry) -> None:
+        """Send a dead letter again.
+
+        Raises:
+            ClickHouseError, OSError: not now; it will be tried again.
+        """
+        try:
+            letter = self._letters.get(entry.name)
+            self._letters.data(letter)
+        except LetterError as error:
+            log.error("dead letter %s is not sent again: %s", entry.name, error)  # noqa: TRY400 - it says all
+            self._letters.withdraw(entry.name)
+            return
+        try:
+            self._deliver(entry.path, entry, letter.id)
+        except (ClickHouseError, OSError) as error:
+            verdict = classify(error)
+            if verdict.fate not in _BYTES_AT_FAULT or (verdict.fate is Fate.SUSPECT and entry.tries + 1 < PROOF_TRIES):
+                raise
+            self._letters.refused_again(letter, verdict.sentence, verdict.code)
+            log.error("dead letter %s is refused again: %s", letter.id, verdict.sentence)  # noqa: TRY400 - it says all
+        else:
+            self._letters.remove(letter.id)
+            self._counters.add("requests_replayed", letter.requests, signal=entry.signal)
+            log.info("dead letter %s is stored", letter.id)
 
 
-def _signal(path: Path) -> str:
-    return path.name.split("-")[2].partition(".")[0]  # behind it stands `urgent`, where it is that
+def _note(entry: Entry) -> Path:
+    """Where it is written down that a segment is stored in parts."""
+    return entry.path.with_suffix(PARTS)
 
 
-def _as_reason(reason: str) -> bytes:
-    return json.dumps({"reason": reason}, indent=1).encode()
-
-
-class _AbandonedError(Exception):
-    """The collector stops; the segment waits for the next start."""
+def _part(entry: Entry, first: int, end: int) -> str:
+    """Name a part of a segment by the numbers of its requests."""
+    return f"{entry.name}-{first:06d}" if end - first == 1 else f"{entry.name}-{first:06d}-{end:06d}"

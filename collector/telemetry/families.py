@@ -62,6 +62,7 @@ def _fates() -> list[Family]:
 _ALL = [
     *_fates(),
     Family("segments_loaded", "counter", "Journal segments ClickHouse has confirmed", _SIGNAL),
+    Family("requests_replayed", "counter", "Dead letters that ClickHouse took when they were sent again", _SIGNAL),
     Family("loads_failed", "counter", "Inserts that failed; transient ones are tried again", _SIGNAL),
     Family("uncaught_exceptions", "counter", "Exceptions nobody caught; any of them makes the collector unhealthy"),
     Family(

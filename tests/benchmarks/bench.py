@@ -33,7 +33,7 @@ from rich.table import Table
 import otel_interactions as oi
 from collector.clickhouse import ClickHouse
 from collector.journal.segment import Segment
-from collector.load.loader import insert_settings
+from collector.load.sql_settings import insert_settings
 from collector.request import Request, Signal
 from collector.schema.migrator import migrate
 

@@ -20,7 +20,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from collector.clickhouse import ClickHouse
 from collector.journal import segment
-from collector.load.loader import INBOXES, insert_settings
+from collector.load.sql_settings import insert_settings
 from collector.request import Request, Signal
 from collector.schema import migrator
 
@@ -46,7 +46,7 @@ class Engine:
 
     def insert(self, path: Path) -> None:
         """Load a frozen segment once, as the loader does; a refusal is raised."""
-        inbox = INBOXES[path.stem.rpartition("-")[2]]
+        inbox = f"otel.otlp_{path.stem.split('-')[2]}"
         self.database.insert_file(inbox, path, "ProtobufSingle", insert_settings(path.stem, embedded=True))
 
     def store(self, folder: Path, *requests: Request) -> str:

@@ -21,7 +21,7 @@ from collector.schema import migrator
 
 ROOT = get_command(app)
 VERBS = [[name] for name, command in ROOT.commands.items() if not hasattr(command, "commands")]
-VERBS += [[group, name] for group in ("schema", "keys") for name in ROOT.commands[group].commands]
+VERBS += [[group, name] for group in ("dead-letters", "schema", "keys") for name in ROOT.commands[group].commands]
 FREE = ("--grpc-port", "0", "--http-port", "0", "--sql-port", "0")
 
 

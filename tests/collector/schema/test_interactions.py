@@ -105,9 +105,7 @@ def test_plain_spans_are_no_interactions(engine: Any, exporter: Any, row: Row, a
         ("invoke_agent", "agent_run"),
     ],
 )
-def test_genai_operations(  # noqa: PLR0917 - pytest passes them by name
-    engine: Any, exporter: Any, row: Row, session: str, operation: str, kind: str
-) -> None:
+def test_genai_operations(engine: Any, exporter: Any, row: Row, session: str, operation: str, kind: str) -> None:
     """Model calls, tool executions and agent runs of the GenAI conventions are interactions."""
     exporter(row({"gen_ai.operation.name": operation, "gen_ai.conversation.id": session}))
     assert interaction(engine, session, "type, dialect, conversation_id") == [(kind, "otel_genai", session)]
@@ -212,9 +210,7 @@ def test_messages_that_are_none(engine: Any, exporter: Any, row: Row, session: s
 @pytest.mark.parametrize(
     ("start", "length"), [(0, 2**64 - 1), (0, 2**63), (2**63 - 1, 1), (2**63 - 1, 2**63), (1, 2**63 - 2)]
 )
-def test_times_at_the_edge(  # noqa: PLR0917 - pytest passes them by name
-    engine: Any, request_of: Any, tmp_path: Any, session: str, start: int, length: int
-) -> None:
+def test_times_at_the_edge(engine: Any, request_of: Any, tmp_path: Any, session: str, start: int, length: int) -> None:
     """A span from the beginning or to the end of time is stored, and its session and transcript can be read."""
     from otlp_builders import span, traces  # noqa: PLC0415 - only here
 

@@ -1,0 +1,60 @@
+"""How the rows of a segment reach ClickHouse: in one insert, or in one for each table that comes first.
+
+- As it is: ClickHouse reads the segment's file into the inbox of its signal and decodes it by its views.
+- Decoded (`--decode collector`): an embedded engine of the collector's own runs the very SQL of those views, and
+  ClickHouse gets their rows as `Native` blocks under the same token. The views behind run on the server as ever. (The
+  inboxes are created there all the same: they keep nothing, and the SQL is taken from their views.)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from collector.clickhouse import ClickHouse
+from collector.load.decoder import Decoder
+from collector.load.sql_settings import block_settings, insert_settings
+from collector.load.tables import Tables
+
+
+class Delivery(Protocol):
+    """A way into ClickHouse."""
+
+    def insert(self, path: Path, signal: str, token: str) -> None:
+        """Insert a segment's file; on return ClickHouse has all of it.
+
+        Raises:
+            ClickHouseError, OSError: nobody knows how much of it ClickHouse has; the same token settles it.
+        """
+
+
+class AsItIs:
+    """ClickHouse decodes."""
+
+    def __init__(self, database: ClickHouse, tables: Tables) -> None:
+        """Insert through this connection."""
+        self._database = database
+        self._tables = tables
+
+    def insert(self, path: Path, signal: str, token: str) -> None:
+        """Insert a segment's file into its inbox."""
+        settings = insert_settings(token, embedded=self._database.embedded)
+        self._database.insert_file(self._tables.route(signal).inbox, path, "ProtobufSingle", settings)
+
+
+class Decoded:
+    """The collector decodes."""
+
+    def __init__(self, database: ClickHouse, tables: Tables, decoder: Decoder) -> None:
+        """Insert through this connection what the decoder makes of a segment."""
+        self._database = database
+        self._tables = tables
+        self._decoder = decoder
+
+    def insert(self, path: Path, signal: str, token: str) -> None:
+        """Insert the rows of a segment's file into the tables next to its inbox."""
+        route = self._tables.route(signal)
+        for step in route.entries:
+            with self._decoder.rows(path, route, step) as rows:
+                if rows:
+                    self._database.insert_file(step.target, rows, "Native", block_settings(token))

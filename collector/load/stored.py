@@ -1,0 +1,115 @@
+"""What ClickHouse has of a segment, asked where the answer decides how to go on.
+
+An insert whose answer was lost has happened, or not, or in part: a crash between two partitions or between two tables
+leaves those before it. Sending the same segment again under the same token completes whatever is missing and stores
+nothing twice, as long as every table still remembers the token. Tables remember the last
+`non_replicated_deduplication_window` blocks; replicated ones forget after `replicated_deduplication_window_seconds`,
+too. So two questions are asked of a segment that may have been sent:
+
+1. Is the token remembered for certain? A plain table numbers its blocks: so many were written since the one that holds
+   these rows. A merged part counts from its oldest block. A replicated table is believed for half its window of time.
+2. If not: which of its partitions are there? A segment is one block in each, so a partition is there whole or not at
+   all, and only the others are sent.
+
+Tables behind the first keepers cannot be asked. Where the token is forgotten and the first keepers have everything,
+those behind are taken to have it, too: they are written within the same tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from collector.clickhouse import ClickHouse, quoted
+from collector.load.decoder import Decoder
+from collector.load.sql_settings import block_settings
+from collector.load.tables import DATABASE, Keeper, Tables
+
+_MARGIN = 2  # tables behind may be fed from several sides and so forget earlier than the one that is asked
+_SKEW = 86_400  # seconds by which the clocks of collector and server may differ at most
+
+
+class Stored:
+    """Asks, and sends what is missing."""
+
+    def __init__(self, database: ClickHouse, tables: Tables, decoder: Decoder) -> None:
+        """Ask and insert through this connection."""
+        self._database = database
+        self._tables = tables
+        self._decoder = decoder
+
+    def among(self, signal: str, names: Iterable[str]) -> set[str]:
+        """Return those of these segments that ClickHouse has any row of. Raises ClickHouseError, OSError."""
+        wanted = set(names)
+        if not wanted:
+            return set()
+        first, last = min(wanted), max(wanted)
+        found: set[str] = set()
+        for keeper in self._tables.route(signal).keepers:
+            sql = f"""
+                SELECT DISTINCT JournalSegment FROM {keeper.step.target}
+                WHERE JournalSegment >= {{first:String}} AND JournalSegment <= {{last:String}} AND {_young(keeper)}
+            """  # noqa: S608 - tables of ours
+            parameters = {"first": first, "last": last, "since": _birth(first) - _SKEW}
+            found.update(row[0] for row in self._database.rows(sql, parameters))
+        return wanted & found
+
+    def remembers(self, signal: str, name: str) -> bool:
+        """Tell whether every table certainly still knows the token of a segment it has rows of."""
+        return all(self._knows(keeper, name) for keeper in self._tables.route(signal).keepers)
+
+    def _knows(self, keeper: Keeper, name: str) -> bool:
+        if keeper.replicated:
+            return time.time() - _birth(name) < keeper.window_seconds / _MARGIN
+        parts = f"database = '{DATABASE}' AND table = '{_table(keeper)}' AND active"
+        sql = f"""
+            SELECT
+              (SELECT max(max_block_number) FROM system.parts WHERE {parts}) - min(min_block_number),
+              count()
+            FROM system.parts
+            WHERE {parts} AND name IN
+              (SELECT DISTINCT _part FROM {keeper.step.target}
+               WHERE JournalSegment = {{name:String}} AND {_young(keeper)})
+        """  # noqa: S608 - tables of ours
+        later, parts_found = self._database.rows(sql, {"name": name, "since": _birth(name) - _SKEW})[0]
+        return not parts_found or later < keeper.window / _MARGIN
+
+    def complete(self, path: Path, signal: str, name: str) -> None:
+        """Insert the partitions of a segment that are not there. Raises ClickHouseError, OSError."""
+        route = self._tables.route(signal)
+        zone = str(self._database.rows("SELECT serverTimezone()")[0][0])
+        for keeper in route.keepers:
+            there = self._partitions(keeper, name)
+            if there and not keeper.partition:
+                continue
+            expression = f"toString({keeper.partition})" if keeper.partition else "''"
+            where = f"{expression} NOT IN ({', '.join(map(quoted, there))})" if there else "1"
+            with self._decoder.rows(path, route, keeper.step, where, zone) as rows:
+                if rows:
+                    settings = block_settings(f"{name}-rest")
+                    self._database.insert_file(keeper.step.target, rows, "Native", settings)
+
+    def _partitions(self, keeper: Keeper, name: str) -> list[str]:
+        expression = f"toString({keeper.partition})" if keeper.partition else "''"
+        sql = f"""
+            SELECT DISTINCT {expression} FROM {keeper.step.target}
+            WHERE JournalSegment = {{name:String}} AND {_young(keeper)}
+        """  # noqa: S608 - tables of ours
+        return [row[0] for row in self._database.rows(sql, {"name": name, "since": _birth(name) - _SKEW})]
+
+
+def _young(keeper: Keeper) -> str:
+    """Return the condition by which only parts are read that were written since the segment was begun."""
+    return f"""_part IN (
+        SELECT name FROM system.parts WHERE database = '{DATABASE}' AND table = '{_table(keeper)}' AND active
+        AND modification_time >= toDateTime({{since:Int64}}))"""  # noqa: S608 - tables of ours
+
+
+def _table(keeper: Keeper) -> str:
+    return keeper.step.target.rpartition(".")[2].strip("`")
+
+
+def _birth(name: str) -> int:
+    """Read off a segment's name when it was begun, in seconds since 1970."""
+    return int(name.partition("-")[0]) // 10**9

@@ -1,0 +1,184 @@
+"""Where the rows of a segment go: read from the database itself, so that no list of tables stands here.
+
+    inbox ──view──> keeper ──view──> keeper …      (traces, logs)
+    inbox ──view──> Null   ──view──> keeper …      (a view that feeds several)
+
+A segment enters through the *inbox* of its signal, a table that keeps nothing and whose column is the nested OTLP
+message. Materialized views take it from there. The *first keepers* are the tables that hold its rows first; each has
+the column `JournalSegment`, so they can be asked what they have of a segment. What stands behind them (aggregates,
+lookup tables) cannot be asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from collector.clickhouse import ClickHouse
+from collector.errors import CollectorError
+
+DATABASE = "otel"
+SEGMENT = "{segment}"  # stands in a step's select for the segment
+_TARGET = re.compile(r"^CREATE MATERIALIZED VIEW \S+ TO ([\w.`]+)")
+_WINDOW = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
+_WINDOW_SECONDS = re.compile(r"\breplicated_deduplication_window_seconds = (\d+)")
+_DEFAULT_WINDOW_SECONDS = 3600  # ClickHouse's
+_TABLES = f"""
+SELECT name, engine, engine_full, partition_key, create_table_query, as_select, dependencies_table
+FROM system.tables WHERE database = '{DATABASE}'
+"""  # noqa: S608 - ours
+_STRUCTURE = f"""
+SELECT arrayStringConcat(groupArray(concat(name, ' ', type)), ', ')
+FROM
+(
+  SELECT name, type FROM system.columns
+  WHERE database = '{DATABASE}' AND table = {{table:String}} ORDER BY position
+)
+"""  # noqa: S608 - ours
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one materialized view makes of a segment.
+
+    Attributes:
+        view: its name.
+        target: the table its rows go to, with the database.
+        select: its SQL from the segment on: the views before it stand in it as subqueries, and where it reads the inbox
+            it says `{SEGMENT}`.
+    """
+
+    view: str
+    target: str
+    select: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """A table that holds rows of a segment first.
+
+    Attributes:
+        step: how the rows come to it.
+        partition: the expression of its partitions, "" for none.
+        replicated: whether its memory of tokens is Keeper's, which forgets after a time; else it forgets by number.
+        window: how many blocks' tokens it remembers, 0 for none.
+        window_seconds: how long Keeper remembers a token.
+    """
+
+    step: Step
+    partition: str
+    replicated: bool
+    window: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of one signal's segments.
+
+    Attributes:
+        inbox: the table a segment is inserted into, with the database.
+        structure: the inbox's columns, as a table function takes them.
+        entries: the views that read the inbox itself.
+        steps: every view that sees the segment, in the order of the way.
+        keepers: the first keepers.
+    """
+
+    inbox: str
+    structure: str
+    entries: list[Step]
+    steps: list[Step]
+    keepers: list[Keeper]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: str
+    engine: str
+    engine_full: str
+    partition: str
+    create: str
+    select: str
+    views: list[str]
+
+
+class InboxMissing(CollectorError):
+    """The database has no table that takes the segments of a signal."""
+
+
+class Tables:
+    """The routes of all signals, each read once, when the first segment of it comes."""
+
+    def __init__(self, database: ClickHouse) -> None:
+        """Nothing is asked yet."""
+        self._database = database
+        self._routes: dict[str, Route] = {}
+
+    def route(self, signal: str) -> Route:
+        """Return the way of a signal's segments.
+
+        Raises:
+            ClickHouseError, OSError: ClickHouse does not answer.
+            InboxMissing: there is no such inbox.
+        """
+        if signal not in self._routes:
+            self._routes[signal] = self._read(signal)
+        return self._routes[signal]
+
+    def _read(self, signal: str) -> Route:
+        tables = {row[0]: _Table(*row) for row in self._database.rows(_TABLES)}
+        name = f"otlp_{signal}"
+        if name not in tables:
+            raise InboxMissing(
+                f"ClickHouse has no table {DATABASE}.{name}", hint="run `otel-interactions schema migrate`"
+            )
+        structure = self._database.rows(_STRUCTURE, {"table": name})[0][0]
+        entries = list(_steps(tables, name, SEGMENT))
+        return Route(
+            inbox=f"{DATABASE}.{name}",
+            structure=str(structure),
+            entries=entries,
+            steps=list(_all_steps(tables, entries)),
+            keepers=list(_keepers(tables, entries)),
+        )
+
+
+def _short(table: str) -> str:
+    return table.rpartition(".")[2].strip("`")
+
+
+def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[Step]:
+    """Yield the views that read a table, with `subquery` in its place."""
+    for name in sorted(tables[source].views):
+        view = tables.get(name)  # None: the operator's own, in another database
+        target = _TARGET.match(view.create) if view else None
+        if view and target:  # one that keeps its rows itself is the operator's own, too
+            select = re.sub(rf"\bFROM {DATABASE}\.`?{source}`?(?![\w.])", lambda _: f"FROM ({subquery})", view.select)
+            yield Step(name, target[1], select)
+
+
+def _all_steps(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        yield from _all_steps(tables, list(_steps(tables, _short(step.target), step.select)))
+
+
+def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
+    for step in steps:
+        table = tables[_short(step.target)]
+        if table.engine == "Null":
+            yield from _keepers(tables, list(_steps(tables, table.name, step.select)))
+        else:
+            yield Keeper(
+                step=step,
+                partition=table.partition,
+                replicated=table.engine.startswith(("Replicated", "Shared")),
+                window=_number(_WINDOW, table.engine_full, 0),
+                window_seconds=_number(_WINDOW_SECONDS, table.engine_full, _DEFAULT_WINDOW_SECONDS),
+            )
+
+
+def _number(pattern: re.Pattern[str], text: str, otherwise: int) -> int:
+    found = pattern.search(text)
+    return int(found[1]) if found else otherwise
