@@ -238,6 +238,7 @@ class Collector:
             batch_seconds=self._settings.batch_seconds,
             journal_limit=self._settings.journal_max_bytes,
             disk_reserve=self._settings.disk_reserve_bytes,
+            refusals=[self._journal.refusing],
             concerns=[self._key_problem],
         )
 

@@ -78,7 +78,7 @@ def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
         return  # everything below depends on them
     yield Finding("settings", "ok", f"all {len(Settings.model_fields)} resolve, data in {chosen.data_dir}")
     folder = chosen.data_dir.absolute()
-    yield from data_directory(folder)
+    yield from data_directory(folder, chosen.disk_reserve_bytes)
     in_use = datadir.is_in_use(folder)
     yield from collector(folder) if in_use else ports(chosen)
     yield from clickhouse(chosen, folder, in_use=in_use)
@@ -144,8 +144,8 @@ def environment(variables: dict[str, str]) -> Iterator[Finding]:
         yield Finding("environment", "ok", ", ".join(given) or f"no {ENVIRONMENT_PREFIX}… variable is set")
 
 
-def data_directory(folder: Path) -> Iterator[Finding]:
-    """Look at the directory, its disk and its file system."""
+def data_directory(folder: Path, reserve: int) -> Iterator[Finding]:
+    """Look at the directory, its disk, of which `reserve` bytes stay free, and its file system."""
     try:
         datadir.refuse_newer(folder, migrator.newest())
         took = _sync_seconds(folder)
@@ -163,7 +163,7 @@ def data_directory(folder: Path) -> Iterator[Finding]:
     state = "" if folder.is_dir() else " (does not exist yet, serve makes it)"
     yield Finding("data directory", "ok", f"{folder}{state}")
     yield disk_speed(took)
-    yield disk_space(shutil.disk_usage(_existing(folder)).free)
+    yield disk_space(shutil.disk_usage(_existing(folder)).free, reserve)
     yield from file_system(folder)
 
 
@@ -195,11 +195,13 @@ def disk_speed(seconds: float) -> Finding:
     return Finding("disk speed", "ok", found)
 
 
-def disk_space(free: int) -> Finding:
-    """Judge how much is free."""
-    found = f"{free / (1 << 30):.1f} GiB free"
-    if free < _LOW_DISK_BYTES:
-        return Finding("disk space", "warn", found, "make space: on a full disk requests are refused")
+def disk_space(free: int, reserve: int) -> Finding:
+    """Judge how much is free, where requests are refused below `reserve`."""
+    found = f"{free / (1 << 30):.1f} GiB free, of which {reserve / (1 << 30):.1f} stay free"
+    if free <= reserve:
+        return Finding("disk space", "fail", found, "make space, or lower --disk-reserve-bytes: requests are refused")
+    if free < reserve + _LOW_DISK_BYTES:
+        return Finding("disk space", "warn", found, "make space: requests are refused when the rest is used up")
     return Finding("disk space", "ok", found)
 
 

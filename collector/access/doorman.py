@@ -67,7 +67,7 @@ class Doorman:
 
     def _note(self, refusal: Refused, peer: str) -> None:
         """Count every attempt, write about some: whoever tries keys must not fill the disk."""
-        self._counters.add(f"access_{refusal.reason}")
+        self._counters.add("access_refused", reason=refusal.reason)
         self._unsaid += 1
         now = time.monotonic()
         if now >= self._silent_until:

@@ -27,6 +27,7 @@ from collector.request import Content, Request, Signal
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.25  # between two tries of a disk that refused
+_TOLD_SECONDS = 5.0  # after a refused try, requests are said to be refused
 _URGENT_SECONDS = 0.2  # between two segments of urgent requests: a flood of them shares the fixed cost of an insert
 
 
@@ -65,6 +66,10 @@ class _Refusing:
         self.refused = 0
         self._since = 0.0
         self._why = self._hint = ""
+
+    def sentence(self) -> str:
+        """Return why, while there were tries of late: without requests nobody would notice that the disk has room."""
+        return self._why if time.monotonic() < self.until + _TOLD_SECONDS else ""
 
     def error(self) -> Retryable:
         return Retryable(self._why, hint=self._hint, reason="journal")
@@ -147,6 +152,10 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join()
 
+    def refusing(self) -> str:
+        """Say why requests are being refused; nothing while they are taken."""
+        return self._refusing.sentence()
+
     def filling(self) -> tuple[int, int, float]:
         """Return the requests and items in segments not handed over yet, and the age in seconds of the oldest."""
         current = [*self._open.values(), *self._due]
@@ -223,7 +232,8 @@ class Journal:
             urgent, signal = lane
             self._open[lane] = self._store.create(signal, urgent=urgent)
         self._open[lane].append(requests)
-        self._on_sync(self._open[lane].sync_seconds)
+        if took := self._open[lane].sync_seconds:
+            self._on_sync(took)
 
     def _freeze(self) -> None:
         """Freeze what is due and hand it over; what the disk refuses is tried again a moment later."""

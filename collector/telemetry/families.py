@@ -61,6 +61,7 @@ def _fates() -> list[Family]:
 
 _ALL = [
     *_fates(),
+    Family("access_refused", "counter", "Attempts refused for their key, or for having none, on any port", ("reason",)),
     Family("segments_loaded", "counter", "Journal segments ClickHouse has confirmed", _SIGNAL),
     Family("requests_replayed", "counter", "Dead letters that ClickHouse took when they were sent again", _SIGNAL),
     Family("loads_failed", "counter", "Inserts that failed; transient ones are tried again", _SIGNAL),

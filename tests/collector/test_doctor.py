@@ -196,7 +196,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     """A data directory below a file, or in a place where nobody may write, fails."""
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file" / "data", Path("/proc/otel-interactions")):
-        finding = only(doctor.data_directory(folder))
+        finding = only(doctor.data_directory(folder, 0))
         assert (finding.status, str(folder) in finding.found) == ("fail", True)
         assert "--data-dir" in finding.advice
 
@@ -205,7 +205,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
 def test_a_format_that_does_not_read(folder: Path, content: str) -> None:
     """A directory whose version cannot be read fails."""
     (folder / "format.json").write_text(content)
-    assert only(doctor.data_directory(folder)).status == "fail"
+    assert only(doctor.data_directory(folder, 0)).status == "fail"
 
 
 MOUNTS = r"""
@@ -245,8 +245,10 @@ def test_file_systems(path: str, kind: str, status: str) -> None:
     [
         (doctor.disk_speed(0.002), "ok"),
         (doctor.disk_speed(0.05), "warn"),
-        (doctor.disk_space(10 << 30), "ok"),
-        (doctor.disk_space(10 << 20), "warn"),
+        (doctor.disk_space(10 << 30, 1 << 29), "ok"),
+        (doctor.disk_space(1 << 30, 1 << 29), "warn"),
+        (doctor.disk_space(1 << 29, 1 << 29), "fail"),
+        (doctor.disk_space(10 << 20, 0), "warn"),
         (doctor.server_version("26.9.2.1", embedded=True), "ok"),
         (doctor.server_version("26.3.1.1-testing", embedded=False), "ok"),
         (doctor.server_version("25.8.4.13", embedded=False), "warn"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import threading
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.journal import frame
+from collector.errors import Retryable
+from collector.journal import frame, writer
 from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.request import Content, Request, Signal, content
@@ -125,3 +127,28 @@ async def test_what_cannot_be_frozen_is_still_seen(tmp_path: Path, monkeypatch: 
         await asyncio.to_thread(running.stop)
     assert (running.filling()[:2], taken.contents) == ((1, 5), [])
     assert len(list(tmp_path.glob("*.open"))) == 1  # noqa: ASYNC240 - nothing else runs
+
+
+async def test_it_says_that_it_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the disk refuses, the reason is told; not when it takes again, nor when nobody has tried for a while."""
+    running, _ = start(tmp_path)
+    assert running.refusing() == ""
+    with monkeypatch.context() as broken:
+
+        def fail(_descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        broken.setattr(os, "fdatasync", fail)
+        with pytest.raises(Retryable):
+            await running.append(request(1))
+        assert "No space left on device" in running.refusing()
+        broken.setattr(writer, "_TOLD_SECONDS", -writer._PAUSE_SECONDS)
+        assert running.refusing() == ""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            with contextlib.suppress(Retryable):
+                await running.append(request(1))
+                break
+            await asyncio.sleep(0.05)
+    assert running.refusing() == ""
+    await asyncio.to_thread(running.stop)

@@ -12,7 +12,8 @@ from balance import assert_balanced
 from clickhouse_connect.driver.exceptions import DatabaseError
 from otlp_builders import span, traces
 
-from collector.journal import segment
+from collector.journal import repair
+from collector.journal.store import Keeping, Store
 from collector.load.loader import Loader
 from collector.request import Request
 from collector.telemetry import Counters
@@ -26,9 +27,8 @@ class Loading:
 
     def __init__(self, database: Any, folder: Path) -> None:
         self.journal, self.counters, self.codes = folder / "journal", Counters(), list[int]()
-        self.journal.mkdir()
         self.embedded, self._database = True, database
-        self.loader = Loader(self, segment.read, folder / "dead-letters", self.counters)
+        self.loader = Loader(self, Store(self.journal, Keeping()), folder / "dead-letters", self.counters)
         self.loader.start()
 
     def insert_file(self, *args: Any) -> None:
@@ -41,8 +41,10 @@ class Loading:
         """Pass a question on."""
         return self._database.rows(*args)
 
-    def load(self, path: Path, held: Any) -> dict[str, int]:
-        """Have a segment loaded that is known to hold so much; return the counters when it is done with."""
+    def load(self, path: Path, spoil: Callable[[Path], object] = lambda _: None) -> dict[str, int]:
+        """Have a segment loaded, spoilt once it is known what it holds; return the counters when it is done with."""
+        held = repair.survey(path).content()
+        spoil(path)
         self.counters.fate("recovered", held.items, requests=held.requests)
         self.loader.enqueue(path, held)
         deadline = time.monotonic() + SECONDS
@@ -70,7 +72,7 @@ def spans(count: int) -> bytes:
 def test_stored(engine: Any, loading: Loading, request_of: Make) -> None:
     """A segment ClickHouse takes is stored, all of it, and its duration is known."""
     path = engine.freeze(loading.journal, *(request_of(spans(n), items=n) for n in (1, 2, 3)))
-    count = loading.load(path, segment.count(path))
+    count = loading.load(path)
     assert (count["requests_stored"], count["items_stored"], count["segments_loaded"]) == (3, 6, 1)
     assert "loads_failed" not in count
     assert sum(loading.counters.distributions()["load_duration_seconds", "traces", ""][0]) == 1
@@ -80,7 +82,7 @@ def test_every_failed_try_is_counted(engine: Any, loading: Loading, request_of: 
     """Tries that fail for ClickHouse's own reasons are counted, and nothing is stored or dead by them."""
     path = engine.freeze(loading.journal, request_of(spans(2), items=2))
     loading.codes = [241, 252]
-    count = loading.load(path, segment.count(path))
+    count = loading.load(path)
     assert (count["loads_failed"], count["requests_stored"], count.get("requests_dead", 0)) == (2, 1, 0)
 
 
@@ -88,7 +90,7 @@ def test_requests_that_are_set_aside(engine: Any, loading: Loading, request_of: 
     """Of a segment with bad requests, these are dead with their items and the others stored with theirs."""
     bad = request_of(b"\x0a\x7fabc", items=4)
     path = engine.freeze(loading.journal, request_of(spans(2), items=2), bad, request_of(spans(3), items=3), bad)
-    count = loading.load(path, segment.count(path))
+    count = loading.load(path)
     assert (count["requests_stored"], count["items_stored"]) == (2, 5)
     assert (count["requests_dead"], count["items_dead"]) == (2, 8)
 
@@ -96,7 +98,5 @@ def test_requests_that_are_set_aside(engine: Any, loading: Loading, request_of: 
 def test_a_segment_that_is_set_aside_whole(engine: Any, loading: Loading, request_of: Make) -> None:
     """A segment that does not read is dead with every request and item it was handed over with."""
     path = engine.freeze(loading.journal, *(request_of(spans(2), items=2) for _ in range(3)))
-    held = segment.count(path)
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
-    count = loading.load(path, held)
+    count = loading.load(path, lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"))
     assert count["requests_dead"] >= 1

@@ -57,7 +57,7 @@ async def test_who_does_not_wait_is_counted_all_the_same(works: bool, waits: boo
     assert_balanced(health(counters, pending=works))
     snapshot = counters.snapshot()
     assert snapshot.get("requests_journaled", 0) == works
-    assert snapshot.get("refused_Retryable", 0) == (not works)
+    assert snapshot.get("refused_unavailable", 0) == (not works)
     measured = counters.distributions().get(("acknowledgement_duration_seconds", "traces", ""))
     assert (measured is not None) == works
 
@@ -73,7 +73,7 @@ async def test_a_fault_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(RecursionError):
         await Intake(Desk().append, 10**6, counters).accept(Signal.TRACES, BODY, Sender())
     assert_balanced(health(counters))
-    assert counters.snapshot()["refused_RecursionError"] == 1
+    assert counters.snapshot()["refused_internal"] == 1
 
 
 def test_each_end() -> None:
@@ -99,5 +99,5 @@ async def test_a_journal_that_ends_without_an_answer() -> None:
     fate.follow(outcome)
     outcome.cancel()
     await asyncio.sleep(0)
-    assert counters.snapshot()["refused_CancelledError"] == 1
+    assert counters.snapshot()["refused_internal"] == 1
     assert_balanced(health(counters))
