@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_process import ClickHouseServer
 from otlp_builders import log_record, logs, span, traces
 from processes import CollectorProcess
+from server_process import ClickHouseServer
 
 from collector.journal.segment import Segment
 from collector.request import Request, Signal
