@@ -252,7 +252,9 @@ def _row(name: str, field: FieldInfo) -> Row:
     choices = get_args(field.annotation)
     literal = bool(choices) and isinstance(choices[0], str)
     kind = "|".join(choices) if literal else _KINDS.get(str(field.annotation), "url")
-    default = "~/.local/share/otel-interactions" if name == "data_dir" else "none" if field.default in (None, "") else str(field.default)
+    default = "none" if field.default in {None, ""} else str(field.default)
+    if name == "data_dir":
+        default = "~/.local/share/otel-interactions"
     flag = "--" + name.replace("_", "-")
     return Row(flag, ENVIRONMENT_PREFIX + name.upper(), kind, default, field.description or "")
 
