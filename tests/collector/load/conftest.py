@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from collector.journal import segment
+from collector.journal import repair
+from collector.journal.store import Keeping, Store
 from collector.load.dead_letters import DeadLetters, Letter
 from collector.load.loader import Loader
 from collector.telemetry import Counters
@@ -72,14 +73,14 @@ class Loading:
         """Keep the journal and the dead letters in `folder`."""
         self.folder = folder
         self.journal, self.dead_letters = folder / "journal", folder / "dead-letters"
-        self.journal.mkdir(exist_ok=True)
+        self.store = Store(self.journal, Keeping(window=0))
         self.counters = Counters()
         self.letters = DeadLetters(self.dead_letters)
-        self.loader = Loader(database, segment.read, self.dead_letters, folder / "scratch", self.counters, decode)
+        self.loader = Loader(database, self.store, self.dead_letters, folder / "scratch", self.counters, decode)
 
     def take(self, path: Path) -> None:
         """Hand over a frozen segment."""
-        self.loader.enqueue(path, segment.count(path))
+        self.loader.enqueue(path, repair.survey(path).content())
 
     def wait(self, seconds: float = SECONDS) -> None:
         """Wait until everything handed over is done with."""

@@ -28,7 +28,8 @@ class Loading:
     def __init__(self, database: Any, folder: Path) -> None:
         self.journal, self.counters, self.codes = folder / "journal", Counters(), list[int]()
         self.embedded, self._database = True, database
-        self.loader = Loader(self, Store(self.journal, Keeping()), folder / "dead-letters", self.counters)
+        store = Store(self.journal, Keeping())
+        self.loader = Loader(self, store, folder / "dead-letters", folder / "scratch", self.counters)
         self.loader.start()
 
     def insert_file(self, *args: Any) -> None:
