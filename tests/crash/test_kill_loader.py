@@ -25,7 +25,7 @@ import json
 import sys
 from pathlib import Path
 from collector.clickhouse import ClickHouse
-from collector.journal import segment
+from collector.journal.store import Keeping, Store
 from collector.load.loader import Loader
 from collector.schema import migrator
 from collector.telemetry import Counters
@@ -33,9 +33,10 @@ from collector.telemetry import Counters
 data = Path(sys.argv[1])
 database = ClickHouse(data, None)
 migrator.migrate(database)
-loader = Loader(database, segment.read, data / "dead-letters", data / "scratch", Counters())
-for path in segment.oldest_first(data / "journal"):
-    loader.enqueue(path, segment.count(path))
+store = Store(data / "journal", Keeping(window=0))
+loader = Loader(database, store, data / "dead-letters", data / "scratch", Counters())
+for path, content in store.recover(lambda *_: None):
+    loader.enqueue(path, content)
 print("loading", flush=True)
 loader.start()
 assert loader.stop(300), loader.last_error

@@ -154,7 +154,7 @@ class Asked:
         return int(self._engine.ask(sql, name=name)[0][0])
 
     def behind(self, session: str) -> tuple[int, int]:
-        """Count the rows of a session in `interactions`, and its interactions in the aggregate behind."""
+        """Count the interactions of a session in the first table, and in the aggregate behind it."""
         rows = "SELECT count() FROM otel.interactions WHERE session_id = {session:String}"
         known = "SELECT sum(interactions) FROM otel.sessions WHERE session_id = {session:String}"
         return self._engine.ask(rows, session=session)[0][0], self._engine.ask(known, session=session)[0][0]

@@ -17,7 +17,7 @@ from collector.errors import SegmentDamaged
 from collector.journal import segment
 from collector.load.clickhouse_errors import PROOF_TRIES
 from collector.load.line import Line
-from collector.request import Request, Signal
+from collector.request import Content, Request, Signal
 
 SECONDS = 40
 DAY = 86_400 * 10**9
@@ -52,7 +52,7 @@ def test_loads(engine: Any, loading: Any, request_of: Make, stored: Any) -> None
     assert stored(paths[1].stem, "otel_logs") == 1
     assert list(loading.journal.iterdir()) == []
     assert list(loading.dead_letters.iterdir()) == []
-    assert loading.counters.snapshot() == {"requests_stored": 4, "segments_loaded": 2}
+    assert loading.counters.snapshot() == {"requests_stored": 4, "items_stored": 4, "segments_loaded": 2}
 
 
 def test_the_rows_say_where_they_came_from(engine: Any, loading: Any, request_of: Make) -> None:
@@ -229,7 +229,14 @@ def test_unparsable_requests_are_set_aside(engine: Any, loading: Any, request_of
         assert (letter.signal, letter.tenant, letter.peer) == ("traces", "acme", "bad")
         assert (letter.received_unix_nano, letter.requests) == (bad.received_unix_nano, 1)
         assert [each.body for each in loading.letters.requests(letter)] == [bad.body]
-    assert loading.counters.snapshot() == {"requests_dead": 2, "requests_stored": 3, "segments_loaded": 1}
+    assert loading.counters.snapshot() == {
+        "requests_dead": 2,
+        "items_dead": 2,
+        "requests_stored": 3,
+        "items_stored": 3,
+        "segments_loaded": 1,
+        "loads_failed": 1,
+    }
     assert list(loading.journal.iterdir()) == [], "the note that it was stored in parts is gone, too"
 
     path.write_bytes(content)  # a crash in between: all of it happens again
@@ -309,7 +316,9 @@ def test_too_much_at_once_is_halved(engine: Any, troubled: Start, request_of: Ma
     running.wait()
     assert stored(path.stem) == 5
     assert running.dead() == {}
-    assert running.counters.snapshot() == {"requests_stored": 7, "segments_loaded": 3}
+    count = running.counters.snapshot()
+    assert (count["requests_stored"], count["items_stored"], count["segments_loaded"]) == (7, 7, 3)
+    assert "requests_dead" not in count
 
 
 def test_a_lone_request_is_not_set_aside_without_proof(engine: Any, troubled: Start, request_of: Make) -> None:
@@ -339,18 +348,17 @@ def constraint(engine: Any) -> Iterator[Callable[[str, str], None]]:
         engine.database.command(f"ALTER TABLE otel.{table} DROP CONSTRAINT IF EXISTS testing")
 
 
-@pytest.mark.parametrize("table", ["interactions", "sessions_state"])
 def test_a_view_that_fails_for_a_while_heals(
-    engine: Any, loading: Any, request_of: Make, stored: Any, constraint: Callable[[str, str], None], table: str
+    engine: Any, loading: Any, request_of: Make, stored: Any, constraint: Callable[[str, str], None]
 ) -> None:
     """A table behind the first takes no rows for a while: once it does they are completed, and none is twice."""
     session = new_session()
-    constraint(table, f"session_id != '{session}'")
+    constraint("sessions_state", f"session_id != '{session}'")
     path = engine.freeze(loading.journal, request_of(spans(session)))
     loading.take(path)
     loading.wait_until(lambda: "Code: 469" in loading.loader.last_error)
     assert stored(path.stem) == 3, "the first table has it already"
-    engine.database.command(f"ALTER TABLE otel.{table} DROP CONSTRAINT testing")
+    engine.database.command("ALTER TABLE otel.sessions_state DROP CONSTRAINT testing")
     loading.wait()
     assert stored(path.stem) == 3
     assert stored.behind(session) == (3, 3)
@@ -360,7 +368,7 @@ def test_a_view_that_fails_for_a_while_heals(
 @pytest.fixture
 def picky_view(engine: Any) -> Iterator[None]:
     """Let a view refuse spans called poison…; in the end it is as it was."""
-    name = "interactions_from_traces"
+    name = "sessions_state_from_traces"
     sql = engine.ask("SELECT as_select FROM system.tables WHERE database = 'otel' AND name = {n:String}", n=name)[0][0]
     picky = sql.replace("Tenant AS tenant", "if(throwIf(startsWith(SpanName, 'poison')) = 0, Tenant, '') AS tenant", 1)
     assert picky != sql
@@ -381,7 +389,7 @@ def test_a_view_that_refuses_one_request(engine: Any, loading: Any, request_of: 
         loading.take(path)
         loading.wait()
         assert stored(path.stem) == 4, "every span is in the first table, once, the refused ones too"
-        assert stored.behind(session) == (2, 2)
+        assert stored.behind(session) == (4, 2)
     (letter,) = loading.dead().values()
     assert letter.id == f"{path.stem}-000001"
     assert letter.stored_in == ("otel.otel_traces",)
@@ -398,7 +406,7 @@ def test_what_nobody_can_find_is_set_aside_whole(
 ) -> None:
     """A table refuses a segment for good, though its requests pass every view: set aside whole, after proof."""
     session = new_session()
-    constraint("interactions", f"session_id != '{session}'")
+    constraint("sessions_state", f"session_id != '{session}'")
     path = engine.freeze(loading.journal, request_of(spans(session)), request_of(spans(session)))
     loading.take(path)
     loading.wait_until(lambda: "Code: 469" in loading.loader.last_error)
@@ -432,16 +440,63 @@ def test_logs_do_not_wait_behind_traces(engine: Any, tmp_path: Path, request_of:
     assert order == ["traces", "logs", "traces", "logs", "traces", "traces"]
 
 
-def test_a_damaged_segment_is_set_aside(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:
-    """A segment that does not read back is set aside whole, with the reason, and the next one is loaded."""
-    damaged = engine.freeze(loading.journal, *(request_of(traces(span()).SerializeToString()) for _ in range(3)))
+def test_damage_costs_only_what_it_hit(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:
+    """A damaged request is set aside with the reason, and cannot be sent again; those around it are loaded, once."""
+    body = traces(span(), span()).SerializeToString()
+    damaged = engine.freeze(loading.journal, *(request_of(body, items=2) for _ in range(3)))
     content = bytearray(damaged.read_bytes())
-    content[-1] ^= 1
+    at = content.index(body, content.index(body) + 1)
+    content[at + 5] ^= 1
     damaged.write_bytes(content)
     with pytest.raises(SegmentDamaged):
         segment.read(damaged)
-    behind = engine.freeze(loading.journal, request_of(traces(span()).SerializeToString()))
-    loading.loader.enqueue(damaged, 3)
+    behind = engine.freeze(loading.journal, request_of(body, items=2))
+    loading.loader.enqueue(damaged, Content(3, 6))
+    loading.loader.enqueue(behind, Content(1, 2))
+    loading.wait()
+    assert stored(damaged.stem) == 4
+    assert stored(behind.stem) == 2
+    assert not damaged.exists()
+    (letter,) = loading.dead().values()
+    assert letter.id.startswith(f"{damaged.stem}-damaged-")
+    assert loading.letters.data(letter) in content
+    assert bytes(content[at : at + len(body)]) in loading.letters.data(letter)
+    assert "is damaged from byte" in letter.reason
+    assert letter.damaged
+    count = loading.counters.snapshot()
+    assert (count["requests_dead"], count["items_dead"]) == (1, 2)
+    assert (count["requests_stored"], count["items_stored"]) == (3, 6)
+
+
+def test_damage_beside_a_request_that_does_not_parse(
+    engine: Any, loading: Any, request_of: Make, stored: Any
+) -> None:
+    """A mended segment that is refused is taken apart as any other; its requests keep their numbers."""
+    body = traces(span()).SerializeToString()
+    path = engine.freeze(loading.journal, *(request_of(each) for each in (body, body, UNPARSABLE, body)))
+    content = bytearray(path.read_bytes())
+    content[content.index(body) + 5] ^= 1
+    path.write_bytes(content)
+    loading.loader.enqueue(path, Content(4, 4))
+    loading.wait()
+    assert stored(path.stem) == 2
+    (damaged,) = (identity for identity in loading.dead() if "-damaged-" in identity)
+    assert sorted(loading.dead()) == sorted([damaged, f"{path.stem}-000002"])
+    count = loading.counters.snapshot()
+    assert (count["requests_dead"], count["items_dead"]) == (2, 2)
+    assert (count["requests_stored"], count["items_stored"]) == (2, 2)
+
+
+def test_what_does_not_read_at_all_is_set_aside_whole(
+    engine: Any, loading: Any, request_of: Make, stored: Any
+) -> None:
+    """Of a segment in which no frame reads the bytes are kept, with the reason, and the next one is loaded."""
+    body = traces(span()).SerializeToString()
+    damaged = engine.freeze(loading.journal, *(request_of(body) for _ in range(3)))
+    content = b"\xff" * damaged.stat().st_size
+    damaged.write_bytes(content)
+    behind = engine.freeze(loading.journal, request_of(body))
+    loading.loader.enqueue(damaged, Content(3, 3))
     loading.take(behind)
     loading.wait()
     assert stored(damaged.stem) == 0
@@ -449,9 +504,10 @@ def test_a_damaged_segment_is_set_aside(engine: Any, loading: Any, request_of: M
     assert not damaged.exists()
     letter = loading.dead()[damaged.stem]
     assert loading.letters.data(letter) == content
-    assert "damaged at byte" in letter.reason
-    assert letter.damaged
-    assert loading.counters.snapshot()["requests_dead"] == 3
+    assert (letter.damaged, letter.requests) == (True, 3)
+    assert "not one of its frames reads" in letter.reason
+    count = loading.counters.snapshot()
+    assert (count["requests_dead"], count["items_dead"]) == (3, 3)
 
 
 def test_stop_with_an_unreachable_database(engine: Any, troubled: Start, request_of: Make) -> None:

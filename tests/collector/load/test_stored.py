@@ -127,14 +127,14 @@ def test_as_long_as_the_token_is_remembered(
     session = new_session()
     running = new_loading(engine.database, tmp_path)
     path = engine.freeze(running.journal, request_of(body(session, (0, 40))))
-    engine.database.command(f"ALTER TABLE otel.interactions ADD CONSTRAINT testing CHECK session_id != '{session}'")
+    engine.database.command(f"ALTER TABLE otel.sessions_state ADD CONSTRAINT testing CHECK session_id != '{session}'")
     try:
         with pytest.raises(Exception, match="testing"):
             engine.insert(path)  # the first table has it, those behind have not, as after a crash between the two
     finally:
-        engine.database.command("ALTER TABLE otel.interactions DROP CONSTRAINT testing")
+        engine.database.command("ALTER TABLE otel.sessions_state DROP CONSTRAINT testing")
     assert stored(path.stem) == 2
-    assert stored.behind(session)[0] == 0
+    assert stored.behind(session)[1] == 0
     later(engine, tmp_path, request_of, 2)
     engine.database.command("OPTIMIZE TABLE otel.otel_traces FINAL")
     assert asking.remembers("traces", path.stem)
