@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from otlp_builders import POINTS, metric, metrics, point
 
-from collector.journal import segment
-from collector.load.loader import TABLES, Loader
+from collector.load.decoder import Decoder
+from collector.load.stored import Stored
+from collector.load.tables import Tables
 from collector.request import Request, Signal
-from collector.telemetry import Counters
 
 DAY = 86_400 * 10**9
 Make = Callable[..., Request]
+TABLES = [f"otel.otel_metrics_{kind}" for kind in ("gauge", "sum", "histogram", "exponential_histogram", "summary")]
 
 
 def of_kinds(*kinds: str, points: int = 1, **fields: Any) -> bytes:
@@ -29,7 +30,7 @@ def of_kinds(*kinds: str, points: int = 1, **fields: Any) -> bytes:
 def stored(engine: Any, name: str) -> dict[str, int]:
     """Count the rows of a segment in each of the five tables."""
     sql = "SELECT count() FROM {} WHERE JournalSegment = {{name:String}}"
-    return {table: engine.ask(sql.format(table), name=name)[0][0] for table in TABLES["metrics"]}
+    return {table: engine.ask(sql.format(table), name=name)[0][0] for table in TABLES}
 
 
 def newest_blocks(engine: Any) -> dict[str, int]:
@@ -45,7 +46,7 @@ def test_the_same_segment_twice_changes_no_table(engine: Any, tmp_path: Path, re
     path = engine.freeze(tmp_path, request)
     engine.insert(path)
     once, blocks = stored(engine, path.stem), newest_blocks(engine)
-    assert once == dict.fromkeys(TABLES["metrics"], 3)
+    assert once == dict.fromkeys(TABLES, 3)
     for _ in range(2):
         engine.insert(path)
     assert stored(engine, path.stem) == once
@@ -85,7 +86,7 @@ def test_a_segment_of_several_days(engine: Any, tmp_path: Path, request_of: Make
     path = engine.freeze(tmp_path, *days)
     for _ in range(2):
         engine.insert(path)
-        assert stored(engine, path.stem) == dict.fromkeys(TABLES["metrics"], 5)
+        assert stored(engine, path.stem) == dict.fromkeys(TABLES, 5)
 
 
 def test_the_rows_say_where_they_came_from(engine: Any, tmp_path: Path, request_of: Make) -> None:
@@ -95,7 +96,7 @@ def test_the_rows_say_where_they_came_from(engine: Any, tmp_path: Path, request_
         for number in (1, 3, 2)
     ]
     name = engine.store(tmp_path, *sent)
-    for table in TABLES["metrics"]:
+    for table in TABLES:
         rows = engine.ask(
             f"SELECT Tenant, Peer, toUnixTimestamp64Nano(ReceivedAt), count() FROM {table} "
             "WHERE JournalSegment = {name:String} GROUP BY ALL",
@@ -109,11 +110,12 @@ def test_the_rows_say_where_they_came_from(engine: Any, tmp_path: Path, request_
 @pytest.mark.parametrize("kind", POINTS)
 def test_rows_in_any_table_are_found(engine: Any, tmp_path: Path, request_of: Make, kind: str) -> None:
     """Asked whether something of a segment is stored, the loader looks into all five tables."""
-    loader = Loader(engine.database, segment.read, tmp_path / "dead-letters", Counters())
+    tables = Tables(engine.database)
+    asking = Stored(engine.database, tables, Decoder(engine.database, tmp_path / "scratch"))
     path = engine.freeze(tmp_path, request_of(of_kinds(kind), Signal.METRICS))
-    assert not loader._rows_stored(path)
+    assert asking.among("metrics", [path.stem]) == set()
     engine.insert(path)
-    assert loader._rows_stored(path)
+    assert asking.among("metrics", [path.stem]) == {path.stem}
 
 
 def test_values_that_a_double_cannot_hold(engine: Any, tmp_path: Path, request_of: Make) -> None:
