@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from collector.clickhouse import ClickHouse
+from collector.clickhouse import ClickHouse, quoted
 from collector.errors import CollectorError
 
 DATABASE = "otel"
@@ -27,6 +27,10 @@ _DEFAULT_WINDOW_SECONDS = 3600  # ClickHouse's
 _TABLES = f"""
 SELECT name, engine, engine_full, partition_key, create_table_query, as_select, dependencies_table
 FROM system.tables WHERE database = '{DATABASE}'
+"""  # noqa: S608 - ours
+_COMPUTED = f"""
+SELECT table, name, type, default_expression FROM system.columns
+WHERE database = '{DATABASE}' AND default_kind = 'MATERIALIZED' ORDER BY table, position
 """  # noqa: S608 - ours
 _STRUCTURE = f"""
 SELECT arrayStringConcat(groupArray(concat(name, ' ', type)), ', ')
@@ -101,6 +105,7 @@ class _Table:
     create: str
     select: str
     views: list[str]
+    computed: list[str] = field(default_factory=list)  # columns that the table itself adds to the rows it gets
 
 
 class InboxMissing(CollectorError):
@@ -128,6 +133,8 @@ class Tables:
 
     def _read(self, signal: str) -> Route:
         tables = {row[0]: _Table(*row) for row in self._database.rows(_TABLES)}
+        for table, column, kind, expression in self._database.rows(_COMPUTED):
+            tables[table].computed.append(f"CAST({expression}, {quoted(kind)}) AS `{column}`")
         name = f"otlp_{signal}"
         if name not in tables:
             raise InboxMissing(
@@ -161,7 +168,9 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
 def _all_steps(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        yield from _all_steps(tables, list(_steps(tables, _short(step.target), step.select)))
+        table = tables[_short(step.target)]
+        rows = f"SELECT {', '.join(['*', *table.computed])} FROM ({step.select})" if table.computed else step.select  # noqa: S608 - the database's own SQL
+        yield from _all_steps(tables, list(_steps(tables, table.name, rows)))
 
 
 def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:

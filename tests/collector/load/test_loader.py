@@ -468,9 +468,7 @@ def test_damage_costs_only_what_it_hit(engine: Any, loading: Any, request_of: Ma
     assert (count["requests_stored"], count["items_stored"]) == (3, 6)
 
 
-def test_damage_beside_a_request_that_does_not_parse(
-    engine: Any, loading: Any, request_of: Make, stored: Any
-) -> None:
+def test_damage_beside_a_request_that_does_not_parse(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:
     """A mended segment that is refused is taken apart as any other; its requests keep their numbers."""
     body = traces(span()).SerializeToString()
     path = engine.freeze(loading.journal, *(request_of(each) for each in (body, body, UNPARSABLE, body)))
@@ -487,9 +485,7 @@ def test_damage_beside_a_request_that_does_not_parse(
     assert (count["requests_stored"], count["items_stored"]) == (2, 2)
 
 
-def test_what_does_not_read_at_all_is_set_aside_whole(
-    engine: Any, loading: Any, request_of: Make, stored: Any
-) -> None:
+def test_what_does_not_read_at_all_is_set_aside_whole(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:
     """Of a segment in which no frame reads the bytes are kept, with the reason, and the next one is loaded."""
     body = traces(span()).SerializeToString()
     damaged = engine.freeze(loading.journal, *(request_of(body) for _ in range(3)))
