@@ -199,9 +199,9 @@ def test_an_old_segment_degrades(engine: Any, tmp_path: Path) -> None:
     """What waits far longer than a batch may take is a reason."""
     stages = Stages(engine, tmp_path)
     path = stages.freeze(1)
+    stages.loader._line.passed(stages.loader._line.entries()[0])
     hour_ago = path.with_name(f"{time.time_ns() - 3600 * 10**9:020d}-00000000-traces.ready")
     stages.loader.enqueue(path.rename(hour_ago), Content(1, 1))
-    stages.loader._waiting.popleft()
     told = stages.monitor.health()
     assert told.status == "degraded"
     assert told.reasons == ["the oldest unsaved request waits for 3600 seconds"]
