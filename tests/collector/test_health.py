@@ -270,10 +270,10 @@ async def test_strangers_are_told_the_status_only(engine: Any, tmp_path: Path) -
         assert PREFIX in (await client.get("/metrics", headers=known)).text
 
 
-def test_a_fault_is_unhealthy(engine: Any, tmp_path: Path) -> None:
+def test_a_fault_is_unhealthy(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception nobody caught stands first among the reasons."""
     stages = Stages(engine, tmp_path)
-    stages.loader.last_error = "Code: 241"
+    monkeypatch.setattr(Loader, "last_error", "Code: 241")
     stages.faults.sentences = ["the thread 'x' ended: KeyError: 'y'"]
     told = stages.monitor.health()
     assert told.status == "unhealthy"

@@ -17,6 +17,7 @@ BAD = {
     "http_port": ["-1", "65536", "x"],
     "sql_port": ["-1", "65536", "x"],
     "clickhouse_memory_mib": ["-1", "half"],
+    "decode": ["server", ""],
     "cors_origins": ["example.org", "https://a.example/path", "https://a,b", "https://", "https://*.example", "null"],
     "batch_items": ["0", "-5", "many"],
     "batch_seconds": ["0", "-1", "soon", "nan", "inf", "1e300"],
@@ -70,6 +71,7 @@ GOOD = {
     "sql_port": ("1", "2", 1, 2),
     "clickhouse_url": ("http://a", "http://b", None, None),
     "clickhouse_memory_mib": ("768", "1024", 768, 1024),
+    "decode": ("collector", "clickhouse", "collector", "clickhouse"),
     "grpc_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108 - never opened
     "http_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108
     "tls_cert": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),

@@ -69,7 +69,7 @@ async def test_a_fault_of_ours_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> 
     def broken(*_: object) -> None:
         raise RecursionError("too deep")
 
-    monkeypatch.setattr("collector.receive.intake.VALIDATORS", {Signal.TRACES: broken})
+    monkeypatch.setattr("collector.receive.intake.decode", broken)
     with pytest.raises(RecursionError):
         await Intake(Desk().append, 10**6, counters).accept(Signal.TRACES, BODY, Sender())
     assert_balanced(health(counters))

@@ -36,12 +36,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
+from ways_in import open_to_all
 
-from collector.access.admission import Admission
-from collector.access.doorman import Doorman
-from collector.access.keyring import KeyRing
-from collector.access.rates import Rate, Rates
-from collector.access.room import Room
 from collector.errors import Retryable
 from collector.receive import otlp_grpc
 from collector.receive.intake import Intake
@@ -203,12 +199,8 @@ class Shelf:
 
 async def served(shelf: Shelf, use: Callable[[str], Any]) -> Any:
     """Serve gRPC on a real port in this process, and have `use` ask it from a thread."""
-    counters, ring = Counters(), KeyRing(Path("/no keys"))
-    open_to_all = Admission(
-        Doorman(ring, counters, local=True), Rates(ring, Rate(0, 0), 1.0), Room(1 << 30), seconds=60.0
-    )
-    intake = Intake(shelf.append, 10**6, counters)
-    server, port = otlp_grpc.server(intake, open_to_all, "127.0.0.1", 0, connections=10)
+    intake = Intake(shelf.append, 10**6, Counters())
+    server, port = otlp_grpc.server(intake, open_to_all(), "127.0.0.1", 0, connections=10)
     await server.start()
     try:
         return await asyncio.to_thread(use, f"127.0.0.1:{port}")

@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 from processes import PROTOBUF, CollectorProcess
 from starlette.applications import Starlette
+from ways_in import open_to_all
 
 from collector.errors import Retryable
 from collector.receive import otlp_http
@@ -156,14 +157,14 @@ def test_partial_success(collector: CollectorProcess) -> None:
     """One bad record: 200, the others stored, partial_success says how many are not, which and why; in protobuf ..."""
     name = secrets.token_hex(8)
     good = traces(span(name), span("SPOIL"), span(name)).SerializeToString()
-    before = collector.health()["counters"].get("items_rejected", 0)
+    before = collector.health()["counters"].get("items_refused", 0)
     reply = collector.post("/v1/traces", good.replace(b"SPOIL", b"\xff" * 5))
     assert reply.status_code == 200
     partial = ExportTraceServiceResponse.FromString(reply.content).partial_success
     assert partial.rejected_spans == 1
     assert "resourceSpans[0].scopeSpans[0].spans[1].name: is not UTF-8" in partial.error_message
     assert count(collector, name) == 2
-    assert collector.health()["counters"]["items_rejected"] == before + 1
+    assert collector.health()["counters"]["items_refused"] == before + 1
     assert partial.error_message in collector.log.read_text()
 
 
@@ -428,7 +429,8 @@ async def test_a_fault_of_ours(headers: dict[str, str]) -> None:
         raise RuntimeError("secret")
 
     app = Starlette(
-        routes=otlp_http.routes(Intake(fail, 10**6, Counters())), exception_handlers={Exception: otlp_http.fail}
+        routes=otlp_http.routes(Intake(fail, 10**6, Counters()), open_to_all()),
+        exception_handlers={Exception: otlp_http.fail},
     )
     body = traces(span()).SerializeToString() if headers is PROTOBUF else traces_json(span_json("s"))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -447,7 +449,7 @@ async def test_throttled(headers: dict[str, str]) -> None:
     async def refuse(_: Any) -> None:
         raise Retryable("the journal is full", retry_after=1.5)
 
-    app = Starlette(routes=otlp_http.routes(Intake(refuse, 10**6, Counters())))
+    app = Starlette(routes=otlp_http.routes(Intake(refuse, 10**6, Counters()), open_to_all()))
     body = traces(span()).SerializeToString() if headers is PROTOBUF else traces_json(span_json("s"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         reply = await client.post("/v1/traces", content=body, headers=headers)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import collector.load
-from collector.load.loader import INBOXES
 
+INBOXES = {signal: f"otel.otlp_{signal}" for signal in ("traces", "logs", "metrics")}
 TEXT = re.sub(r"//.*", "", Path(collector.load.__file__).with_name("otlp.proto").read_text())
 MESSAGES = dict(re.findall(r"message (\w+) \{((?:[^{}]|\{[^{}]*\})*)\}", TEXT))
 ENVELOPE = {"segment", "requests", "requests.tenant", "requests.received_unix_nano", "requests.peer"}
