@@ -149,8 +149,8 @@ def lost_power(world: World) -> None:
 
 def _end_of_frames(data: bytes) -> int:
     view = memoryview(data)
-    _, at = frame.read_head(view)
-    return max((end for _, end in frame.frames(view, at)), default=at)
+    head = frame.read_head(view)
+    return max((end for _, end in frame.frames(view, head.end, head.salt)), default=head.end)
 
 
 def damaged(world: World) -> None:
@@ -160,7 +160,7 @@ def damaged(world: World) -> None:
     if waiting:
         path = world.choose.choice(waiting)
         data = bytearray(path.read_bytes())
-        _, start = frame.read_head(memoryview(bytes(data)))
+        start = frame.read_head(memoryview(bytes(data))).end
         if start < len(data):
             data[world.choose.randrange(start, len(data))] ^= 1 << world.choose.randrange(8)
             path.write_bytes(data)
