@@ -44,8 +44,8 @@ lint: $(READY) ## check style, formatting and the import rules
 types: $(READY) ## check types strictly
 	@$(BIN)/mypy
 
-bench: $(READY) ## measure spans per second, spans per CPU-second and microseconds per interaction
-	@PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/bench.py
+bench: $(READY) ## measure the cost beside Rotel, the sustained rate, and an interaction (BENCH_SIZE=small, ARGS="--json FILE")
+	@PYTHONPATH=.:tests/support $(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
 chaos: $(READY) ## kill, cut power, damage, slow and flood the collector for an hour (CHAOS_SECONDS), then count
 	@PYTHONPATH=tests/support $(BIN)/python tests/crash/chaos.py --seconds $${CHAOS_SECONDS:-3600}

@@ -3,7 +3,8 @@
 Two things look alike and are not. A *torn tail* is what a crash leaves behind the last intact frame of an open
 segment: it was never acknowledged, it is cut off and kept as `.torn` for whoever wants to look. *Damage* has intact
 frames behind it, or is found in a frozen segment: it was acknowledged. It is set aside with its reason, an empty frame
-takes its place, and all frames before and behind it are loaded.
+takes its place, and all frames before and behind it are loaded. (Damage in the very last frame of an open segment looks
+like a torn tail; its bytes are in the `.torn` file.)
 
 A mended segment keeps its name, and so its deduplication token, whether or not the original was inserted before:
 
@@ -148,7 +149,19 @@ def _head(data: memoryview, name: str) -> Head:
 
 
 def _pieces(data: memoryview, head: Head) -> list[Piece]:
-    return list(frame.pieces(data, head.end, head.salt))
+    """Return what a segment consists of. A frame that stands there twice is a copy, which nobody acknowledged.
+
+    After a power cut the end of a file may hold any block, one of its own beginning too. No two requests make the same
+    frame: each has the nanosecond of its arrival.
+    """
+    found: list[Piece] = []
+    seen: set[bytes] = set()
+    for piece in frame.pieces(data, head.end, head.salt):
+        content = bytes(data[piece.start : piece.end])
+        copied = not piece.damage and content in seen and content != frame.empty(head.salt)
+        found.append(piece._replace(damage="it is a copy of an earlier frame") if copied else piece)
+        seen.add(content)
+    return found
 
 
 def _differences(one: str, other: str) -> int:

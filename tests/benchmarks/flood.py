@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 import httpx
-from bench import machine
 from flooding import FloodProcess, body_of, rss, watching
+from measure import machine
 from otlp_builders import span, traces
 from processes import PROTOBUF, CollectorProcess, add_key, running
 from rich.console import Console

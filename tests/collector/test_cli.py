@@ -202,7 +202,7 @@ def test_schema_migrate(tmp_path: Path) -> None:
     """`schema migrate` brings a stopped collector's database to the newest schema; again it has nothing to do."""
     first, second = (run("schema", "migrate", "--data-dir", str(tmp_path / "data")) for _ in range(2))
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert first.stdout.count("applied 0") == migrator.newest()
+    assert first.stdout.count("applied 0") == len(migrator.migrations())
     assert second.stdout == f"0 applied, schema {migrator.newest()}\n"
 
 

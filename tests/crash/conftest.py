@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import small_disk
 
 Mount = Callable[[Path, str], None]
 
 
 @pytest.fixture
 def mount() -> Iterator[Mount]:
-    """Return what mounts so much memory (`size=2m`) as a disk on a folder; only root may."""
-    mounted: list[Path] = []
+    """Return what mounts so much memory (`2m`) as a disk on a folder; only root may."""
+    with contextlib.ExitStack() as stack:
 
-    def small_disk(folder: Path, size: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("mounting a small disk takes root")
-        mounted.append(folder)
+        def mount_or_skip(folder: Path, size: str) -> None:
+            if not stack.enter_context(small_disk.mounted(folder, size)):
+                pytest.skip("mounting a small disk takes root")
 
-    yield small_disk
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        yield mount_or_skip

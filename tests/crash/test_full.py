@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from otlp_builders import span, traces
 from processes import CollectorProcess
+from small_disk import fill
 
 FILLING = "x" * 50_000
 
@@ -20,13 +20,6 @@ FILLING = "x" * 50_000
 def body(name: str) -> bytes:
     """Make a request of 50 kB."""
     return traces(span(name, {"filling": FILLING})).SerializeToString()
-
-
-def fill(disk: Path) -> None:
-    """Leave no space on a disk."""
-    with (disk / "ballast").open("ab", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 def send_until_accepted(collector: CollectorProcess, name: str, seconds: float = 30) -> list[str]:

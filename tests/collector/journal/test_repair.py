@@ -115,6 +115,21 @@ def test_recovering_twice_is_recovering_once(tmp_path: Path) -> None:
     assert recovered[0].with_suffix(".torn").read_bytes() == b"\x7atorn"
 
 
+@pytest.mark.parametrize("before", [b"", b"junk", b"\0" * 500])
+@pytest.mark.parametrize("after", [b"", b"junk"])
+def test_old_blocks_of_the_same_file_are_torn(tmp_path: Path, before: bytes, after: bytes) -> None:
+    """A power cut may leave blocks that hold frames a second time: these are part of the torn tail."""
+    path = left_open(tmp_path, *SENT)
+    whole, limits = path.read_bytes(), ends(path)
+    torn = before + whole[limits[1] : limits[3]] + after
+    path.write_bytes(whole + torn)
+    recovered = repair.recover(path)
+    assert recovered
+    assert recovered[0].read_bytes() == whole
+    assert recovered[1].requests == len(SENT)
+    assert recovered[0].with_suffix(".torn").read_bytes() == torn
+
+
 def test_an_open_copy_of_another_segment_is_left_out(tmp_path: Path) -> None:
     """Somebody's copy would be stored twice; it is kept, not loaded."""
     path = left_open(tmp_path, *SENT)
