@@ -92,7 +92,13 @@ class Collector:
             self._known = Duplicates(
                 self._data.secret(), settings.duplicate_window_seconds, settings.duplicate_window_requests
             )
-            self._intake = Intake(self._journal.append, settings.max_request_bytes, self._counters, self._known)
+            self._intake = Intake(
+                self._journal.append,
+                settings.max_request_bytes,
+                self._counters,
+                self._known,
+                settings.max_field_bytes,
+            )
             self._probe = health.Probe(self._connect, self._counters)
             self._undo = undo.pop_all()
 

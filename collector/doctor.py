@@ -317,7 +317,7 @@ def clickhouse(chosen: Settings, folder: Path, *, in_use: bool) -> Iterator[Find
                 where = undo.enter_context(_directory(folder))
             opened = ClickHouse(where, url, patience_seconds=_PATIENCE_SECONDS)
             database = undo.enter_context(contextlib.closing(opened))
-            yield from _database(database)
+            yield from _database(database, decodes=chosen.decode == "clickhouse")
         except CollectorError as error:
             yield _failed("ClickHouse", error)
         except (ClickHouseError, OSError) as error:
@@ -335,7 +335,7 @@ def _directory(folder: Path) -> Iterator[Path]:
             yield Path(temporary)
 
 
-def _database(database: ClickHouse) -> Iterator[Finding]:
+def _database(database: ClickHouse, *, decodes: bool) -> Iterator[Finding]:
     version, nanoseconds = database.rows("SELECT version(), toUnixTimestamp64Nano(now64(9))")[0]
     off = nanoseconds / 1e9 - time.time()
     yield server_version(version, embedded=database.embedded)
@@ -345,7 +345,7 @@ def _database(database: ClickHouse) -> Iterator[Finding]:
         yield Finding("schema", "ok", f"{applied} of {migrator.newest()}; serve applies the rest when it starts")
     else:
         yield Finding("schema", "ok", f"{migrator.newest()}, the newest this version knows")
-    yield decoding(database)
+    yield decoding(database) if decodes or database.embedded else Finding("decoding", "ok", "done by the collector")
     if not database.embedded:
         yield server_clock(off)
 
@@ -388,7 +388,7 @@ def decoding(database: ClickHouse) -> Finding:
         "decoding",
         "fail",
         f"ClickHouse does not decode OTLP protobuf: {said}",
-        "ClickHouse Cloud and old servers cannot; use a server of your own, or the embedded one (no --clickhouse-url)",
+        "ClickHouse Cloud and old servers cannot; choose --decode collector, and the collector does it for them",
     )
 
 

@@ -110,12 +110,13 @@ def read_varint(data: memoryview, at: int) -> tuple[int, int]:
 
 _ITEMS_TAG = 0x28  # field 5, a varint; stands before the body (`journal/frame.py` draws the envelope)
 _FIRST_BODY = 10  # the number of the first field that holds a body
+_EMPTY = 7  # bytes of a frame that only stands for a request that is lost
 _FIXED = {0x0D: 4, 0x19: 8}  # bytes of the fields of fixed length
 
 
 def content(frames: Iterable[memoryview]) -> Content:
-    """Count the requests and items of whole frames, by what their envelopes say."""
-    counts = [_items(each) for each in frames]
+    """Count the requests and items of whole frames, by what their envelopes say; an empty frame is no request."""
+    counts = [_items(each) for each in frames if len(each) > _EMPTY]
     return Content(len(counts), sum(counts))
 
 

@@ -100,6 +100,12 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(
         64 << 20, ge=1, description="Largest request in bytes, counted after decompression (OTLP recommends 64 MiB)."
     )
+    max_field_bytes: int = Field(
+        0,
+        ge=0,
+        description="Bytes beyond which a single text, such as a prompt, is cut, with a marker that gives its length "
+        "and SHA-256; 0 keeps whatever fits into a request.",
+    )
     journal_max_bytes: int = Field(
         8 << 30,
         ge=1,

@@ -59,7 +59,7 @@ def recover(path: Path) -> tuple[Path, Ledger] | None:
     if len(data) < head.end or not data.strip(b"\0"):
         path.unlink()  # the crash came before the first sync
         return None
-    pieces = _pieces(memoryview(data), head)
+    pieces = _before_copies(memoryview(data), _pieces(memoryview(data), head))
     while pieces and pieces[-1].damage:
         pieces.pop()
     end = pieces[-1].end if pieces else head.end
@@ -149,19 +149,22 @@ def _head(data: memoryview, name: str) -> Head:
 
 
 def _pieces(data: memoryview, head: Head) -> list[Piece]:
-    """Return what a segment consists of. A frame that stands there twice is a copy, which nobody acknowledged.
+    return list(frame.pieces(data, head.end, head.salt))
+
+
+def _before_copies(data: memoryview, pieces: list[Piece]) -> list[Piece]:
+    """Return the pieces before the first frame that stands there a second time.
 
     After a power cut the end of a file may hold any block, one of its own beginning too. No two requests make the same
-    frame: each has the nanosecond of its arrival.
+    frame, each has the nanosecond of its arrival; and what was acknowledged lies before all that was never synced.
     """
-    found: list[Piece] = []
     seen: set[bytes] = set()
-    for piece in frame.pieces(data, head.end, head.salt):
+    for number, piece in enumerate(pieces):
         content = bytes(data[piece.start : piece.end])
-        copied = not piece.damage and content in seen and content != frame.empty(head.salt)
-        found.append(piece._replace(damage="it is a copy of an earlier frame") if copied else piece)
+        if not piece.damage and content in seen:
+            return pieces[:number]
         seen.add(content)
-    return found
+    return pieces
 
 
 def _differences(one: str, other: str) -> int:

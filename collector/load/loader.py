@@ -201,15 +201,16 @@ class Loader:
         """Store a segment, or set aside what of it cannot be stored, and delete it."""
         began, whole = time.monotonic(), Content(entry.requests, entry.items)
         try:
-            frames, damaged = self._sound_frames(entry)
+            frames = self._sound_frames(entry)
         except SegmentDamaged as damage:
             letter = Letter(entry.name, str(damage), 0, entry.signal, requests=entry.requests, damaged=True)
             self._set_aside(letter, entry.path.read_bytes())
             self._end(entry, stored=Content(0, 0), dead=whole)
             return
         refused = self._store(entry, frames)
-        dead = Content(damaged + refused.requests, whole.items - content(frames).items + refused.items)
-        self._end(entry, Content(whole.requests - dead.requests, whole.items - dead.items), dead)
+        there = content(frames)  # the rest was damaged, and is set aside
+        stored = Content(there.requests - refused.requests, there.items - refused.items)
+        self._end(entry, stored, Content(whole.requests - stored.requests, whole.items - stored.items))
         self._counters.add("segments_loaded", signal=entry.signal)
         self._counters.observe("load_duration_seconds", time.monotonic() - began, signal=entry.signal)
 
@@ -222,13 +223,14 @@ class Loader:
         if dead.requests:
             self._counters.fate("dead", dead.items, requests=dead.requests, signal=entry.signal)
 
-    def _sound_frames(self, entry: Entry) -> tuple[list[memoryview], int]:
-        """Return the frames of a segment, and how many of these are empty since their requests were damaged."""
+    def _sound_frames(self, entry: Entry) -> list[memoryview]:
+        """Return the frames of a segment; those are empty whose requests were damaged."""
         try:
-            return self._segments.read(entry.path)[1], 0
+            return self._segments.read(entry.path)[1]
         except SegmentDamaged:
             lost = self._segments.mend(entry.path, functools.partial(self._keep_damaged, entry))
-            return self._segments.read(entry.path)[1], lost
+            log.error("segment %s is damaged: %d of its %d requests are lost", entry.name, lost, entry.requests)  # noqa: TRY400 - the letters say why
+            return self._segments.read(entry.path)[1]
 
     def _keep_damaged(self, entry: Entry, offset: int, data: bytes, reason: str) -> None:
         """Set a damaged stretch of a segment aside."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from collector.errors import Malformed
-from collector.receive import otlp_json, replies
+from collector.receive import otlp_json, oversize, replies
 from collector.receive.refusals import Refusals
 from collector.receive.salvage import salvage
 from collector.receive.validate import VALIDATORS, Accepted
@@ -38,6 +39,19 @@ async def decode(signal: Signal, body: bytes, media: str) -> tuple[Accepted, Rec
     if found is None:
         raise malformed
     return found
+
+
+async def shorten(signal: Signal, accepted: Accepted, limit: int) -> Accepted:
+    """Cut the texts of more than `limit` bytes. A body smaller than that cannot hold one."""
+    if len(accepted.body) <= limit:
+        return accepted
+    return await _walk(functools.partial(_shortened, limit), signal, accepted.body)
+
+
+def _shortened(limit: int, signal: Signal, body: bytes) -> Accepted:
+    message = WIRE[signal].request.FromString(body)
+    oversize.cut(message, limit)
+    return VALIDATORS[signal](message.SerializeToString())
 
 
 async def _walk(walk: Callable[[Signal, bytes], _Found], signal: Signal, body: bytes) -> _Found:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from collector.errors import Refused, TooLarge
 from collector.receive import duplicates, replies
-from collector.receive.decode import decode
+from collector.receive.decode import decode, shorten
 from collector.receive.duplicates import Claim, Duplicates
 from collector.receive.fate import Fate
 from collector.request import Receipt, Request, Sender, Signal
@@ -31,9 +31,14 @@ class Intake:
         limit: int,
         counters: Counters,
         known: Duplicates = duplicates.OFF,
+        field_limit: int = 0,
     ) -> None:
-        """Bound bodies to `limit` bytes; those in `known` are acknowledged and not stored again."""
+        """Bound bodies to `limit` bytes; those in `known` are acknowledged and not stored again.
+
+        Single texts are cut after `field_limit` bytes, 0 for never.
+        """
         self.limit = limit
+        self._field_limit = field_limit
         self._known = known
         self._append = append
         self._counters = counters
@@ -78,6 +83,8 @@ class Intake:
                 f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
                 hint="send smaller batches, or smaller resource attributes",
             )
+        if self._field_limit:
+            accepted = await shorten(signal, accepted, self._field_limit)
         if not accepted.items:
             claim.empty(receipt)
             fate.empty()

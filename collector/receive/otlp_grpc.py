@@ -11,6 +11,7 @@ be, and the rest given back when it is there.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -89,7 +90,9 @@ def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
                 receipt = await visit.during(accepting)
         except Refused as refusal:
             no = replies.grpc_refused(refusal)
-            await context.abort(no.code, no.sentence, no.trailers)
+            with contextlib.suppress(grpc.aio.InternalError):  # the client left: nobody waits for an answer
+                await context.abort(no.code, no.sentence, no.trailers)
+            return b""
         return replies.grpc_accepted(signal, receipt)
 
     return export

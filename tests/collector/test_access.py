@@ -131,9 +131,11 @@ def test_the_body_of_the_refused_is_not_read(house: House) -> None:
         assert answers.readline().startswith(b"HTTP/1.1 401")
         connection.sendall(bytes(1_000_000))
         connection.sendall(f"{head}content-length: 0\r\nx-api-key: {house.ingest}\r\n\r\n".encode())
-        while not (line := answers.readline()).startswith(b"HTTP/1.1"):
+        rest = b""
+        while b"HTTP/1.1" not in rest:  # the body of the refusal ends without a line's end
+            rest += (line := answers.readline())
             assert line
-        assert line.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1 200" in rest
 
 
 SIGNALS: dict[str, Callable[[dict[str, str]], Any]] = {
@@ -277,8 +279,7 @@ def test_refusals_are_counted(house: House) -> None:
         "requests_refused": 3,
         "refused_unauthenticated": 2,
         "refused_forbidden": 1,
-        "access_unauthenticated": 2,
-        "access_forbidden": 1,
+        "access_refused": 3,
     }
 
 
@@ -331,7 +332,7 @@ def test_keys_change_while_it_runs(tmp_path: Path) -> None:
         (folder / keyfile.FILE).write_text(good[:-30])
         time.sleep(1.1)
         collector.key = first
-        assert "does not read" in collector.health()["key_problem"]
+        assert any("does not read" in reason for reason in collector.health()["reasons"])
         collector.key = ""
         assert collector.health() == {"status": "degraded"}
         assert (status(first), status(second), status()) == (200, 200, 401)
@@ -340,7 +341,7 @@ def test_keys_change_while_it_runs(tmp_path: Path) -> None:
         becomes(401, second)
         keyfile.revoke(folder / keyfile.FILE, first.split("_")[1])
         becomes(200)  # on loopback, without keys
-        assert collector.health()["key_problem"] == ""
+        assert collector.health()["reasons"] == []
 
 
 def test_a_public_address_never_opens(tmp_path: Path) -> None:

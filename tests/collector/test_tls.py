@@ -110,7 +110,7 @@ def rows(collector: CollectorProcess, files: Files, name: str) -> list[dict[str,
     """Wait until spans of this name are stored; return their peers."""
     chosen = settings.load(tls_ca=files.ca, tls_cert=files.client_cert, tls_key=files.client_key)
     with contextlib.closing(
-        Asker(f"https://{collector.endpoints['sql']}", tls.of_client(chosen, pinned=None))
+        Asker(f"https://{collector.endpoints['sql']}", context=tls.of_client(chosen, pinned=None))
     ) as asker:
         for _ in range(300):
             found = asker.rows("SELECT Peer AS peer FROM otel.otel_traces WHERE SpanName = {name:String}", name=name)

@@ -75,7 +75,7 @@ def test_full(tmp_path: Path, mount: Callable[[Path, str], None]) -> None:
     assert collector.health()["status"] == "healthy"
     log = collector.log.read_text()
     assert log.count("the journal cannot be written: No space left on device") == 1
-    assert log.count("journal: requests are refused") == log.count("journal: takes requests again")
-    assert log.count("journal: requests are refused") < 10 < len(refusals) + 20
+    assert 0 < log.count("journal: requests are refused") < 10 < len(refusals) + 20
+    assert "journal: takes requests again" in log
     assert "Traceback" not in log
     assert collector.stop() == 0

@@ -70,3 +70,24 @@ def test_a_query_beyond_the_cap_fails_alone(collector: CollectorProcess) -> None
     collector.send(traces(span("after", {"interaction.type": "event", "session.id": "after"})))
     collector.wait_until_stored()
     assert collector.ask("SELECT count() AS n FROM otel.interactions WHERE session_id = 'after'") == [{"n": 1}]
+
+
+def test_where_it_is_asked_for_long_texts_are_cut(tmp_path: Path) -> None:
+    """`--max-field-bytes`: the transcript has the beginning, the length and a hash, over every way in."""
+    with running(tmp_path / "data", "--max-field-bytes", "100", "--batch-seconds", "0.2") as started:
+        prompt = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "y" * 5000}]}])
+        for number, send in enumerate(
+            (started.send, lambda sent: started.post("/v1/traces", sent.SerializeToString()))
+        ):
+            given = {"interaction.type": "user_message", "session.id": f"cut-{number}", "gen_ai.input.messages": prompt}
+            send(traces(span("ask", given)))
+        item = {"interaction_type": "user_message", "session_id": "cut-2", "content": {"text": "y" * 5000}}
+        kind = {"content-type": "application/json"}
+        assert started.post("/api/interactions/log", json.dumps(item).encode(), kind).is_success
+        started.wait_until_stored()
+        found = started.ask(
+            "SELECT session_id AS id, text FROM otel.transcript WHERE session_id LIKE 'cut-%' ORDER BY id"
+        )
+    assert [row["id"] for row in found] == ["cut-0", "cut-1", "cut-2"]
+    for row in found:
+        assert row["text"].startswith("y" * 100 + "… [cut after 100 of 5000 bytes, sha256 ")

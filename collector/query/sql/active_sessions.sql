@@ -14,7 +14,7 @@ FROM
   WHERE (tenant, session_id) IN (
     SELECT tenant, session_id
     FROM otel.sessions_state
-    WHERE last_activity_at >= now64(9, 'UTC') - toIntervalMillisecond(1000 * longest_idle_seconds))
+    WHERE last_activity_at >= now64(9, 'UTC') - toIntervalSecond(least(ceil(longest_idle_seconds), 1e9)))
   GROUP BY tenant, session_id
   HAVING NOT (max(last_end_at) > toDateTime64(0, 9, 'UTC') AND max(last_end_at) >= max(last_start_at))
 )

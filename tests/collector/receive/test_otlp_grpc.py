@@ -140,6 +140,29 @@ def test_metrics(collector: CollectorProcess, channel: grpc.Channel) -> None:
     ]
 
 
+def test_a_client_that_leaves_before_its_message(collector: CollectorProcess) -> None:
+    """There is nobody to answer: the call counts as refused, and the log is not full of it."""
+    before = collector.health()["counters"].get("refused_no_message", 0)
+
+    def left(wait: float) -> None:
+        with grpc.insecure_channel(collector.endpoints["grpc"]) as channel:
+
+            def nothing() -> Iterator[bytes]:
+                time.sleep(wait + 1)
+                yield b""
+
+            channel.stream_unary(EXPORT)(nothing(), timeout=wait)
+
+    for number in range(20):
+        with pytest.raises(grpc.RpcError):
+            left(0.02 + number / 1000)
+    deadline = time.monotonic() + 10
+    while collector.health()["counters"].get("refused_no_message", 0) - before < 20:
+        assert time.monotonic() < deadline, collector.health()["counters"]
+        time.sleep(0.05)
+    assert "Traceback" not in collector.log.read_text()
+
+
 def test_no_such_service(channel: grpc.Channel) -> None:
     """A service nobody serves: UNIMPLEMENTED, which clients do not send again."""
     with pytest.raises(grpc.RpcError) as refused:
