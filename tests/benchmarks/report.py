@@ -24,6 +24,8 @@ class Report:
 
     def __init__(self, heading: str, file: Path | None) -> None:
         self._console, self._file = Console(), file
+        if not self._console.is_terminal:
+            self._console.width = 160  # nothing is cut off in a file
         self._content = {"measured": heading, "tables": []}
         self._console.print(heading)
 
