@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -58,6 +59,7 @@ class CollectorProcess:
                 command += [port, "0"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        atexit.register(self.process.kill)  # where a test fails before it ends it
 
     def start(self, script: Path | None = None) -> CollectorProcess:
         """Start it and wait until it is ready."""
