@@ -21,6 +21,7 @@ from pathlib import Path
 
 import httpx
 import small_disk
+from balance import assert_balanced
 from processes import PROTOBUF, CollectorProcess
 from senders import SPANS, Sender
 from server_process import ClickHouseServer
@@ -76,6 +77,7 @@ class World:
     def count(self, senders: list[Sender]) -> None:
         """Compare what the senders know with what ClickHouse has."""
         assert not [sender.failure for sender in senders if sender.failure], [sender.failure for sender in senders]
+        assert_balanced(self.collector.health())
         prefix = f"r{self.rounds}-"
         stored = {
             row["name"]: (row["n"], row["ids"])

@@ -19,7 +19,7 @@ from processes import CollectorProcess
 
 LOADS_NOTHING = ("--batch-seconds", "3600", "--batch-items", "1000000000")
 LOADS_AT_ONCE = ("--batch-seconds", "0.1")
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
 SPANS = 20  # in each request
 
 

@@ -18,7 +18,7 @@ from collector.journal.segment import Segment
 from collector.request import Request, Signal
 
 DAY = 86_400 * 10**9
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
 SEGMENTS, REQUESTS, SPANS = 8, 9, 6
 LOAD = """
 import json

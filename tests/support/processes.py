@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from prepared import put_database
 
 from collector import datadir
 from collector.access import keyfile, keys
@@ -52,6 +53,8 @@ class CollectorProcess:
     def launch(self, script: Path | None = None) -> None:
         """Start it, through another script where one is given; do not wait until it is ready."""
         (self.data_dir / "endpoints.json").unlink(missing_ok=True)  # left by a kill
+        if "--clickhouse-url" not in self.flags:
+            put_database(self.data_dir)
         program = [str(script)] if script else self.program
         command = [sys.executable, *program, "serve", "--data-dir", str(self.data_dir), *self.flags]
         for port in ("--grpc-port", "--http-port", "--sql-port"):

@@ -53,6 +53,7 @@ def test_other_origins(browser: httpx.Client, origin: str) -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [(traces(span()).SerializeToString(), PROTOBUF, 200), (b"\xff", PROTOBUF, 400), (b"", {"x": "y"}, 415)],
+    ids=["accepted", "malformed", "unsupported"],
 )
 def test_the_page_may_read_the_answer(browser: httpx.Client, body: bytes, headers: dict[str, str], status: int) -> None:
     """Answers and refusals carry what lets the page read them, and when to come back."""

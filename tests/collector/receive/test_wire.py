@@ -614,7 +614,7 @@ def choose() -> random.Random:
 @pytest.mark.parametrize("signal", Signal)
 def test_bent_bodies(journey: Any, reference: Any, choose: random.Random, signal: Signal) -> None:
     """Bent at random, a body is refused, or its rows say exactly what protobuf's own parser says (but see `strays`)."""
-    bodies = mutants(signal, choose, int(os.environ.get("FUZZ_BODIES", "400")))
+    bodies = mutants(signal, choose, int(os.environ.get("FUZZ_BODIES", "150")))
     if signal is Signal.METRICS:  # spans and log records show what strays do; to find each costs many inserts
         bodies = {label: body for label, body in bodies.items() if not strays_if_read(body, signal)}
     outcomes = journey.travel(bodies, signal)

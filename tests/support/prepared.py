@@ -1,0 +1,26 @@
+"""A database with our schema, made once a test run and copied for each collector: that saves each a second."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from collector.clickhouse import EMBEDDED_FOLDER
+
+
+@functools.cache
+def _made() -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="prepared-")
+    migrate = [sys.executable, "-m", "collector", "schema", "migrate", "--data-dir", folder.name]
+    subprocess.run(migrate, check=True, capture_output=True)
+    return folder
+
+
+def put_database(data_dir: Path) -> None:
+    """Put it into a data directory that has none."""
+    if not (data_dir / EMBEDDED_FOLDER).exists():
+        shutil.copytree(Path(_made().name) / EMBEDDED_FOLDER, data_dir / EMBEDDED_FOLDER, symlinks=True)
