@@ -14,6 +14,7 @@ import platform
 import re
 import shutil
 import socket
+import ssl
 import statistics
 import tempfile
 import time
@@ -28,7 +29,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from google.protobuf.internal import api_implementation
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector import datadir, settings
+from collector import datadir, settings, tls
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.datadir import DataDir
 from collector.errors import CollectorError, SegmentDamaged, first_line
@@ -67,8 +68,11 @@ class Finding:
     advice: str = ""
 
 
-def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
-    """Yield a finding for each check, in the order in which a start needs them."""
+def examine(flags: dict[str, str | None], key: str = "") -> Iterator[Finding]:
+    """Yield a finding for each check, in the order in which a start needs them.
+
+    `key` is shown to a running collector, which tells its health in full only to those it knows.
+    """
     yield from packages()
     yield from environment(dict(os.environ))
     try:
@@ -80,7 +84,7 @@ def examine(flags: dict[str, str | None]) -> Iterator[Finding]:
     folder = chosen.data_dir.absolute()
     yield from data_directory(folder, chosen.disk_reserve_bytes)
     in_use = datadir.is_in_use(folder)
-    yield from collector(folder) if in_use else ports(chosen)
+    yield from collector(folder, chosen, key) if in_use else ports(chosen)
     yield from clickhouse(chosen, folder, in_use=in_use)
     yield from clock(folder)
     yield from journal(folder / "journal")
@@ -241,35 +245,53 @@ def _kind_of(folder: Path, mounts: str) -> str:
     return kind
 
 
-def collector(folder: Path) -> Iterator[Finding]:
+def collector(folder: Path, chosen: Settings, key: str = "") -> Iterator[Finding]:
     """Ask the collector that uses the directory how it is."""
-    address = datadir.endpoints(folder).get("http")
-    if not address:
+    running = datadir.endpoints(folder)
+    if "http" not in running:
         yield Finding(
             "collector", "warn", "a process uses the directory and does not serve", "it may be starting; ask again"
         )
         return
-    told = _health(address)
+    try:
+        context = tls.of_client(chosen, running.get("certificate"))
+    except CollectorError as error:
+        yield _failed("collector", error)
+        return
+    address = f"{'https' if context else 'http'}://{running['http']}"
+    told = _health(address, key, context)
     if told is None:
         yield Finding(
             "collector",
             "fail",
-            f"a collector uses the directory, but does not answer at http://{address}/health",
+            f"a collector uses the directory, but does not answer at {address}/health",
             "look at its log; if it hangs, end it and start it again: what it acknowledged is in the journal",
         )
         return
     verdict: dict[str, Literal["ok", "warn", "fail"]] = {"healthy": "ok", "degraded": "warn"}
-    found = f"version {told['version']} runs at http://{address}: {told['status']}, {told['queue_depth']} requests wait"
-    yield Finding("collector", verdict.get(told["status"], "fail"), found, "; ".join(told["reasons"]))
+    if "version" in told:
+        what = f"version {told['version']} runs at {address}: {told['status']}, {told['queue_depth']} requests wait"
+        advice = "; ".join(told["reasons"])
+    else:
+        what = f"one runs at {address}: {told['status']}"
+        advice = "" if told["status"] == "healthy" else "it says why to a key with the scope read; give one with --key"
+    yield Finding("collector", verdict.get(told["status"], "fail"), what, advice)
 
 
-def _health(address: str) -> dict[str, Any] | None:
-    """Ask a collector for its health; None if nobody answers, or something else than a collector."""
+def _health(address: str, key: str = "", context: ssl.SSLContext | None = None) -> dict[str, Any] | None:
+    """Ask a collector for its health; None if nobody answers, or something else than a collector.
+
+    Without a key that it knows, the status is all it tells.
+    """
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    verify = context or False  # plain HTTP has nothing to verify
     try:
-        told = httpx.get(f"http://{address}/health", timeout=_HEALTH_SECONDS, trust_env=False).json()
+        told = httpx.get(
+            f"{address}/health", headers=headers, timeout=_HEALTH_SECONDS, trust_env=False, verify=verify
+        ).json()
     except (httpx.HTTPError, ValueError):
         return None
-    return told if isinstance(told, dict) and {"status", "version", "queue_depth", "reasons"} <= set(told) else None
+    return told if isinstance(told, dict) and "status" in told else None
 
 
 def ports(chosen: Settings) -> Iterator[Finding]:
@@ -279,8 +301,9 @@ def ports(chosen: Settings) -> Iterator[Finding]:
         wanted["--sql-port"] = chosen.sql_port
     for flag, port in wanted.items():
         if reason := _taken(chosen.host, port):
-            other = _health(f"{chosen.host}:{port}") if flag == "--http-port" else None
-            holder = f"; a collector of another data directory holds it, version {other['version']}" if other else ""
+            other = _health(f"http://{chosen.host}:{port}") if flag == "--http-port" else None
+            known = other and f"version {other.get('version', 'not told')}"
+            holder = f"; a collector of another data directory holds it, {known}" if known else ""
             yield Finding(
                 "ports",
                 "fail",

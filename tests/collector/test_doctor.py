@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import CollectorProcess
+import trustme
+from processes import CollectorProcess, add_key, running
 from typer.testing import CliRunner
 
 import otel_interactions
 from collector import datadir, doctor, settings
+from collector.access.keys import Scope
 from collector.cli import app
 from collector.datadir import DataDir
 from collector.doctor import Finding
@@ -174,9 +176,9 @@ def test_ports_of_server_mode() -> None:
 def test_a_locked_directory_nobody_serves(folder: Path) -> None:
     """A directory in use whose collector does not answer fails; one that is only starting is worth a second look."""
     held = DataDir(folder, migrator.newest())
-    assert only(doctor.collector(folder)).status == "warn"
+    assert only(doctor.collector(folder, settings.load())).status == "warn"
     held.record_endpoints({"http": "127.0.0.1:1"})
-    finding = only(doctor.collector(folder))
+    finding = only(doctor.collector(folder, settings.load()))
     assert (finding.status, "127.0.0.1:1" in finding.found) == ("fail", True)
     held.close()
 
@@ -186,10 +188,28 @@ def test_the_health_of_a_running_one(folder: Path, monkeypatch: pytest.MonkeyPat
     """Degraded is worth a look, unhealthy fails; the reasons are what to look at."""
     datadir._write(folder / "endpoints.json", {"http": "127.0.0.1:1"})
     answer = {"status": told, "version": "1", "queue_depth": 7, "reasons": ["the disk is full"]}
-    monkeypatch.setattr(doctor, "_health", lambda _: answer)
-    finding = only(doctor.collector(folder))
+    monkeypatch.setattr(doctor, "_health", lambda *_: answer)
+    finding = only(doctor.collector(folder, settings.load()))
     assert (finding.status, finding.advice) == (status, "the disk is full")
     assert "7 requests wait" in finding.found
+
+
+def test_a_collector_with_keys_and_tls(tmp_path: Path) -> None:
+    """Over TLS by the certificate the data directory names; without a key the status is all it is told."""
+    ca = trustme.CA()
+    leaf, cert, private = ca.issue_cert("127.0.0.1"), tmp_path / "cert.pem", tmp_path / "key.pem"
+    cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+    leaf.private_key_pem.write_to_path(private)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    key = add_key(folder, Scope.READ)
+    with running(folder, "--tls-cert", str(cert), "--tls-key", str(private)):
+        _, without = run(folder)
+        _, with_key = run(folder, "--key", key)
+    assert without["collector"][0]["status"] == with_key["collector"][0]["status"] == "ok"
+    assert "version" not in without["collector"][0]["found"]
+    assert "version" in with_key["collector"][0]["found"]
+    assert "https://" in with_key["collector"][0]["found"]
 
 
 def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
