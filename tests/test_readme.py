@@ -59,3 +59,13 @@ def test_make_targets() -> None:
     named = set(re.findall(r"\bmake ([a-z]+)", README.read_text())) - {"alone"}
     assert named
     assert {target for target in named if f"\n{target}:" not in makefile} == set()
+
+
+def test_promises() -> None:
+    """Every test the collector's README names exists."""
+    root = README.parent
+    promised = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (root / "collector" / "README.md").read_text())
+    assert len(promised) > 20
+    for path, name in promised:
+        assert (root / path).is_file(), path
+        assert f"def {name}(" in (root / path).read_text() or not name, (path, name)
