@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from balance import assert_balanced
 from otlp_builders import span, traces
 from processes import CollectorProcess
 
@@ -58,6 +59,7 @@ def test_damage_and_strange_files(tmp_path: Path) -> None:
     assert "7 bytes at its end are torn" in log
     assert "4 files here are not the journal's and are left alone" in log
     assert collector.health()["last_error"] == ""
+    assert_balanced(collector.health())
 
     for body in sent.values():
         assert collector.post("/v1/traces", body).status_code == 200

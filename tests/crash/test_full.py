@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from balance import assert_balanced
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from otlp_builders import span, traces
 from processes import CollectorProcess
@@ -73,6 +74,7 @@ def test_full(tmp_path: Path, mount: Callable[[Path, str], None]) -> None:
     found = collector.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name")
     assert {row["name"]: row["n"] for row in found} == dict.fromkeys(sent, 1)
     assert collector.health()["status"] == "healthy"
+    assert_balanced(collector.health())
     log = collector.log.read_text()
     assert log.count("the journal cannot be written: No space left on device") == 1
     assert 0 < log.count("journal: requests are refused") < 10 < len(refusals) + 20

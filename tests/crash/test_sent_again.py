@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from balance import assert_balanced
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -84,6 +85,7 @@ def test_a_restart_in_between(collector: CollectorProcess) -> None:
         assert collector.post("/v1/traces", body).status_code == 200
     assert fates(collector) == {"refused": 0, "duplicate": 2, "journaled": 1, "empty": 0}
     assert rows(collector, "loaded", "waiting", "after") == {"loaded": 1, "waiting": 1, "after": 1}
+    assert_balanced(collector.health())
     assert (collector.data_dir / "secret").stat().st_mode & 0o777 == 0o600
 
 
