@@ -34,7 +34,7 @@ serve: $(READY) ## keep a collector running until Ctrl-C (data in .data)
 	@$(BIN)/otel-interactions serve --data-dir .data
 
 test: $(READY) ## run the test suite
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY) ## check style, formatting and the import rules
 	@$(BIN)/ruff check .
