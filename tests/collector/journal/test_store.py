@@ -193,7 +193,7 @@ def test_an_open_segment_nobody_may_read(tmp_path: Path) -> None:
     hidden.chmod(0)
     good.chmod(0o644)
     tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:2]:  # pytest's own, which only root may enter
+    for parent in tmp_path.parents[:3]:  # pytest's own, which only root may enter
         parent.chmod(0o755)
     user = os.geteuid()
     if user == 0:
