@@ -16,6 +16,7 @@ from collector.errors import StartError, first_line
 _GLOB = re.compile(r"[*?{}\[\]\\']")  # characters INFILE would expand or that need quoting
 EMBEDDED_FOLDER = "clickhouse"
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container (cgroup v2)
+_MERGES_NICE = "10"  # merging can wait: acknowledging and loading go first where there are too few cores
 _CACHE_SHARE = 16  # each of the engine's three index caches gets such a part of its memory; unbounded they are 5 GB
 INSERT_SECONDS = 600  # an insert that is cut off may or may not have happened; wait for it rather than guess
 
@@ -86,7 +87,11 @@ def machine_memory() -> int:
 
 def _bounds(memory_bytes: int) -> dict[str, str]:
     caches = ("mark_cache_size", "index_mark_cache_size", "primary_index_cache_size")
-    return {"max_server_memory_usage": str(memory_bytes)} | dict.fromkeys(caches, str(memory_bytes // _CACHE_SHARE))
+    return {
+        "max_server_memory_usage": str(memory_bytes),
+        "os_threads_nice_value_merge_mutate": _MERGES_NICE,
+        **dict.fromkeys(caches, str(memory_bytes // _CACHE_SHARE)),
+    }
 
 
 def _embedded(data_dir: Path, options: Mapping[str, str]) -> Any:
