@@ -134,16 +134,23 @@ class World:
 # What can happen to the collector.
 
 
+def _start(world: World, script: Path | None = None) -> None:
+    """Start the collector; a ClickHouse server that an earlier event left dying is there again, as it refuses without."""
+    if world.server and world.server.process.poll() is not None:
+        world.server.start()
+    world.collector.start(script=script)
+
+
 def killed(world: World) -> None:
     """SIGKILL, and a new start."""
     world.collector.kill()
-    world.collector.start()
+    _start(world)
 
 
 def restarted(world: World) -> None:
     """SIGTERM, and a new start."""
     world.collector.stop()
-    world.collector.start()
+    _start(world)
 
 
 def killed_twice(world: World) -> None:
@@ -154,7 +161,7 @@ def killed_twice(world: World) -> None:
             world.collector.launch()
         time.sleep(world.choose.uniform(0.1, 1.0))
     world.collector.kill()
-    world.collector.start()
+    _start(world)
 
 
 def lost_power(world: World) -> None:
@@ -170,7 +177,7 @@ def lost_power(world: World) -> None:
         old = data[: len(data) // 2][-3000:]
         torn = {"nothing": b"", "zeros": bytes(len(tail)), "noise": tail, "half a frame": half, "old blocks": old}
         path.write_bytes(data[: found[-1][1]] + world.choose.choice(list(torn.values())))
-    world.collector.start()
+    _start(world)
 
 
 def _frames(data: bytes) -> list[tuple[int, int]]:
@@ -194,7 +201,7 @@ def damaged(world: World) -> None:
             path.write_bytes(
                 data[:flipped] + bytes([data[flipped] ^ 1 << world.choose.randrange(8)]) + data[flipped + 1 :]
             )
-    world.collector.start()
+    _start(world)
 
 
 def truncated(world: World) -> None:
@@ -208,13 +215,13 @@ def truncated(world: World) -> None:
         intact = max((each for _, each in _frames(data) if each <= end), default=0)
         world.gone |= {name.decode() for name in NAME.findall(data[intact:])}
         path.write_bytes(data[:end])
-    world.collector.start()
+    _start(world)
 
 
 def clock_jumped(world: World) -> None:
     """A new start on a wall clock that jumps by up to an hour."""
     world.collector.stop()
-    world.collector.start(script=CLOCK)
+    _start(world, CLOCK)
 
 
 def disk_filled(world: World) -> None:
