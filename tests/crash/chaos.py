@@ -135,7 +135,7 @@ class World:
 
 
 def _start(world: World, script: Path | None = None) -> None:
-    """Start the collector; a ClickHouse server that an earlier event left dying is there again, as it refuses without."""
+    """Start the collector, which needs its ClickHouse: a server that an earlier event left dying is there again."""
     if world.server and world.server.process.poll() is not None:
         world.server.start()
     world.collector.start(script=script)
