@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,12 +43,14 @@ class World:
     happened: Counter[str] = field(default_factory=Counter)
     hit: set[str] = field(default_factory=set)  # requests in a damaged frame
     gone: set[str] = field(default_factory=set)  # requests in a truncated segment's missing end
+    events: list[str] = field(default_factory=list)  # of this round
     rounds: int = 0
     acknowledged: int = 0
 
     def round(self, events: list[Callable[[World], None]], pause: tuple[float, float] = (0.1, 1.5)) -> None:
         """Push, let the events happen one after the other, settle, count."""
         self.rounds += 1
+        self.events = [event.__name__ for event in events]
         senders = [
             Sender(self.collector, f"r{self.rounds}-{protocol}{twice:d}", protocol, twice=twice)
             for protocol in ("grpc", "http")
@@ -93,9 +95,19 @@ class World:
         assert lost - self.gone <= self.set_aside(lost), f"lost and not set aside: {sorted(lost - self.gone)[:10]}"
         assert set(stored) <= acknowledged | unsure
         doubled = {name: found for name, found in stored.items() if found != (SPANS, SPANS)}
-        assert not doubled, f"not stored whole, or more than once, as (rows, ids): {doubled}"
+        assert not doubled, f"not stored whole, or more than once, as (rows, ids): {doubled}; {self.evidence(doubled)}"
         self.count_sessions(set(stored), prefix)
         self.acknowledged += len(acknowledged)
+
+    def evidence(self, names: Iterable[str]) -> str:
+        """Say where these requests lie, what was damaged, and what happened in this round."""
+        listed = ", ".join(f"'{name}'" for name in names)
+        rows = self.ask(
+            "SELECT SpanName AS name, JournalSegment AS segment, toString(ReceivedAt) AS received, count() AS rows "
+            f"FROM otel.otel_traces WHERE SpanName IN ({listed}) GROUP BY ALL ORDER BY ALL"
+        )
+        damaged = sorted((self.hit | self.gone) & set(names))
+        return f"{'server' if self.server else 'embedded'}, {self.events}, damaged {damaged}, {rows}"
 
     def count_sessions(self, stored: set[str], prefix: str) -> None:
         """See that the aggregate has each request's session with its spans.
