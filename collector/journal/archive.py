@@ -36,9 +36,9 @@ class Archive:
         self._requests = 0
         self._lock = threading.Lock()
 
-    def wants(self, ledger: Ledger, age: float = 0.0) -> bool:
-        """Tell whether something in it may still be sent again, if the newest of it is so many seconds old."""
-        return bool(ledger.newest) and age < self._window
+    def wants(self, ledger: Ledger) -> bool:
+        """Tell whether something in it may be sent again and is to be recognised then."""
+        return bool(ledger.newest) and self._window > 0
 
     def write(self, path: Path, ledger: Ledger) -> None:
         """Write a ledger whole.
@@ -48,13 +48,13 @@ class Archive:
         """
         files.write_whole(path, ledger.encode(), durable=self._durable)
 
-    def keep(self, path: Path, ledger: Ledger, age: float = 0.0) -> None:
+    def keep(self, path: Path, ledger: Ledger) -> None:
         """Take over this ledger's file, and delete it when nothing in it will be asked for any more."""
         try:
             size = path.stat().st_size
         except FileNotFoundError:  # the disk was too full for it
             return
-        until = time.monotonic() + self._window - age
+        until = time.monotonic() + self._window
         with self._lock:
             self._space.add(size)
             self._kept.append(_Kept(path, until, ledger.requests, size))

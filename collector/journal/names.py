@@ -87,11 +87,6 @@ def age_seconds(path: Path) -> float:
     return _clock.age_seconds(_birth(path.name))
 
 
-def seconds_since(unix_nano: int) -> float:
-    """Seconds since a moment, between 0 and ten years."""
-    return _clock.age_seconds(unix_nano)
-
-
 def _birth(name: str) -> int:
     return int(name.split("-", 1)[0])
 

@@ -68,7 +68,9 @@ class Store:
     def recover(self, remember: Remember) -> list[tuple[Path, Content]]:
         """Return the segments that an earlier process left, oldest first, now all of them frozen.
 
-        Every identity that may still be sent again is handed to `remember`. What cannot be read now is left as it is.
+        Every identity in a ledger that is still there is handed to `remember`, as if it had come now: how long ago it
+        came only a wall clock could tell, which may have jumped meanwhile. (An earlier process has deleted, by its
+        monotonic clock, what was too old.) What cannot be read now is left as it is.
         """
         found = self._look_around()
         waiting = {path: self._ledger(path) for path in found[READY]}
@@ -84,12 +86,11 @@ class Store:
         gone = {path.with_suffix(READY) for path in found[SEEN]} - waiting.keys()
         ledgers = waiting | {path: Ledger.read(path.with_suffix(SEEN)) or Ledger() for path in gone}
         for path, ledger in sorted(ledgers.items()):
-            age = names.seconds_since(ledger.newest)
-            if self._archive.wants(ledger, age):
-                for received_unix_nano, identity in ledger.identities():
-                    remember(names.seconds_since(received_unix_nano), identity)
+            if self._archive.wants(ledger):
+                for _, identity in ledger.identities():
+                    remember(0.0, identity)
             if path in gone:
-                self._dismiss(path, ledger, age)
+                self._dismiss(path, ledger)
             else:
                 self._count(path)
         for path in found[TORN][:-_TORN_KEPT]:
@@ -160,10 +161,10 @@ class Store:
         self.space.free(self._sizes.pop(segment.stem, 0))
         self._dismiss(segment, ledger)
 
-    def _dismiss(self, segment: Path, ledger: Ledger, age: float = 0.0) -> None:
-        """Leave the ledger of a segment that is gone to the archive, its newest request so many seconds old."""
-        if self._archive.wants(ledger, age):
-            self._archive.keep(segment.with_suffix(SEEN), ledger, age)
+    def _dismiss(self, segment: Path, ledger: Ledger) -> None:
+        """Leave the ledger of a segment that is gone to the archive."""
+        if self._archive.wants(ledger):
+            self._archive.keep(segment.with_suffix(SEEN), ledger)
         else:
             segment.with_suffix(SEEN).unlink(missing_ok=True)
 

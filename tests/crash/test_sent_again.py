@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from balance import assert_balanced
@@ -87,6 +88,25 @@ def test_a_restart_in_between(collector: CollectorProcess) -> None:
     assert rows(collector, "loaded", "waiting", "after") == {"loaded": 1, "waiting": 1, "after": 1}
     assert_balanced(collector.health())
     assert (collector.data_dir / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_clock_set_forward_in_between(collector: CollectorProcess, tmp_path: Path) -> None:
+    """What was accepted before the wall clock jumped by an hour is recognised after a restart all the same."""
+    behind = tmp_path / "behind.py"
+    behind.write_text(
+        "import time\nreal = time.time_ns\ntime.time_ns = lambda: real() - 3600 * 10**9\n"
+        "time.time = lambda: time.time_ns() / 1e9\nfrom collector.__main__ import main\nmain()\n"
+    )
+    body = traces(span("before the jump")).SerializeToString()
+    collector.kill()
+    collector.start(script=behind)
+    assert collector.post("/v1/traces", body).status_code == 200
+    collector.wait_until_stored()
+    collector.kill()
+    collector.start()
+    assert collector.post("/v1/traces", body).status_code == 200
+    assert fates(collector)["duplicate"] == 1
+    assert rows(collector, "before the jump") == {"before the jump": 1}
 
 
 def test_only_who_was_in_it_stays_of_a_loaded_segment(collector: CollectorProcess) -> None:
