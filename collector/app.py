@@ -175,10 +175,8 @@ class Collector:
 
     def _http_servers(self, admission: Admission) -> list[_Server]:
         chosen, context = self._settings, self._tls.context if self._tls else None
-        app, bounds = (
-            self._http_app(admission),
-            Bounds(chosen.max_connections, chosen.request_seconds + _ANSWER_SECONDS),
-        )
+        app = self._http_app(admission)
+        bounds = Bounds(chosen.max_connections, chosen.request_seconds + _ANSWER_SECONDS)
         servers = [_Server(app, self._http_socket, bounds, context)]
         if self._unix_socket:
             servers.append(_Server(app, self._unix_socket, bounds, None, lifespan="off"))  # the app lives once

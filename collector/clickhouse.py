@@ -63,10 +63,8 @@ class ClickHouse:
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""
         if self.embedded and not _GLOB.search(str(path)):  # the engine reads the file itself, no copy
-            clause = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
-            self._client.command(
-                f"INSERT INTO {table} FROM INFILE {quoted(str(path))} SETTINGS {clause} FORMAT {input_format}"
-            )
+            source = f"FROM INFILE {quoted(str(path))} {settings_clause(settings)} FORMAT {input_format}"
+            self._client.command(f"INSERT INTO {table} {source}")
             return
         with path.open("rb") as file:
             self._client.raw_insert(table, insert_block=file, settings=dict(settings), fmt=input_format)
@@ -101,6 +99,11 @@ def _embedded(data_dir: Path, options: Mapping[str, str]) -> Any:
 
 def _server(url: str, patience: int) -> Any:
     return clickhouse_connect.get_client(dsn=url, send_receive_timeout=patience, connect_timeout=min(patience, 10))
+
+
+def settings_clause(settings: Mapping[str, str]) -> str:
+    """Write settings as the end of a statement takes them."""
+    return "SETTINGS " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
 
 
 def quoted(text: str) -> str:

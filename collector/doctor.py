@@ -30,7 +30,7 @@ from google.protobuf.internal import api_implementation
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector import datadir, settings, tls
-from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
+from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse, settings_clause
 from collector.datadir import DataDir
 from collector.errors import CollectorError, SegmentDamaged, first_line
 from collector.journal import names, segment
@@ -393,12 +393,10 @@ def decoding(database: ClickHouse) -> Finding:
         written.append([Request(Signal.TRACES, body.SerializeToString(), 1, "doctor", 0, "")])
         path = written.freeze()
         data = path.read_bytes()
-    clause = ", ".join(
-        f"{name} = '{value}'" for name, value in insert_settings(path.stem, embedded=database.embedded).items()
-    )
+    clause = settings_clause(insert_settings(path.stem, embedded=database.embedded))
     structure = "segment String, requests Array(Tuple(tenant String, peer String))"
     source = f"format(ProtobufSingle, '{structure}', unhex('{data.hex()}'))"
-    sql = f"SELECT segment, requests.tenant FROM {source} SETTINGS {clause}"  # noqa: S608 - all of it ours
+    sql = f"SELECT segment, requests.tenant FROM {source} {clause}"  # noqa: S608 - all of it ours
     try:
         rows = [tuple(row) for row in database.rows(sql)]
     except ClickHouseError as error:

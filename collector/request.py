@@ -94,8 +94,8 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    """Read a varint at `at`; return it and the offset behind it. Raises IndexError at the end of data."""
+def read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Read a varint at `at`; return it and the offset behind it. Raises IndexError where there is none."""
     number = shift = 0
     while True:
         byte = data[at]

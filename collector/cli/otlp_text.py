@@ -8,22 +8,17 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-_REQUESTS: dict[str, Any] = {
-    "traces": ExportTraceServiceRequest,
-    "logs": ExportLogsServiceRequest,
-    "metrics": ExportMetricsServiceRequest,
-}
+from collector.receive.wire import WIRE
+from collector.request import Signal
+
 _IDS = {"traceId", "spanId", "parentSpanId"}
 
 
 def render(signal: str, body: bytes) -> str:
     """Return a request as indented JSON; where it does not parse, say so, with its first bytes in hex."""
     try:
-        message = _REQUESTS[signal].FromString(body)
+        message = WIRE[Signal[signal.upper()]].request.FromString(body)
     except DecodeError as error:
         return f"(does not parse as OTLP: {error}; {len(body)} bytes, beginning with {body[:64].hex(' ')})"
     return json.dumps(_with_hex_ids(MessageToDict(message)), indent=1, ensure_ascii=False)

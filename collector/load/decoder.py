@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from collector.clickhouse import ClickHouse, quoted
+from collector.clickhouse import ClickHouse, quoted, settings_clause
 from collector.load.sql_settings import decoding_settings
 from collector.load.tables import SEGMENT, Route, Step
 
@@ -74,8 +74,7 @@ class Decoder:
 
     def _run(self, statement: str, more: Mapping[str, str] | None = None, form: str = "") -> None:
         settings = decoding_settings(embedded=True) | dict(more or {})
-        clause = ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items())
-        self._engine().command(f"{statement} SETTINGS {clause}{form}")
+        self._engine().command(f"{statement} {settings_clause(settings)}{form}")
 
     def _engine(self) -> ClickHouse:
         if self._database.embedded:

@@ -131,7 +131,7 @@ class Loader:
 
     def waiting(self) -> list[Waiting]:
         """Return what is not stored yet, oldest first, the segment being loaded included."""
-        return [Waiting(entry.path, entry.requests, entry.items) for entry in self._line.entries() if not entry.letter]
+        return [Waiting(entry.path, entry.requests, entry.items) for entry in self._line.entries()]
 
     @property
     def last_error(self) -> str:

@@ -62,7 +62,7 @@ class Stored:
     def _knows(self, keeper: Keeper, name: str) -> bool:
         if keeper.replicated:
             return time.time() - _birth(name) < keeper.window_seconds / _MARGIN
-        parts = f"database = '{DATABASE}' AND table = '{_table(keeper)}' AND active"
+        parts = f"database = '{DATABASE}' AND table = '{keeper.step.table}' AND active"
         sql = f"""
             SELECT
               (SELECT max(max_block_number) FROM system.parts WHERE {parts}) - min(min_block_number),
@@ -102,12 +102,8 @@ class Stored:
 def _young(keeper: Keeper) -> str:
     """Return the condition by which only parts are read that were written since the segment was begun."""
     return f"""_part IN (
-        SELECT name FROM system.parts WHERE database = '{DATABASE}' AND table = '{_table(keeper)}' AND active
+        SELECT name FROM system.parts WHERE database = '{DATABASE}' AND table = '{keeper.step.table}' AND active
         AND modification_time >= toDateTime({{since:Int64}}))"""  # noqa: S608 - tables of ours
-
-
-def _table(keeper: Keeper) -> str:
-    return keeper.step.target.rpartition(".")[2].strip("`")
 
 
 def _birth(name: str) -> int:

@@ -57,6 +57,11 @@ class Step:
     target: str
     select: str
 
+    @property
+    def table(self) -> str:
+        """The target without its database."""
+        return self.target.rpartition(".")[2].strip("`")
+
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
@@ -151,10 +156,6 @@ class Tables:
         )
 
 
-def _short(table: str) -> str:
-    return table.rpartition(".")[2].strip("`")
-
-
 def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[Step]:
     """Yield the views that read a table, with `subquery` in its place."""
     for name in sorted(tables[source].views):
@@ -168,14 +169,14 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
 def _all_steps(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        table = tables[_short(step.target)]
+        table = tables[step.table]
         rows = f"SELECT {', '.join(['*', *table.computed])} FROM ({step.select})" if table.computed else step.select  # noqa: S608 - the database's own SQL
         yield from _all_steps(tables, list(_steps(tables, table.name, rows)))
 
 
 def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
     for step in steps:
-        table = tables[_short(step.target)]
+        table = tables[step.table]
         if table.engine == "Null":
             yield from _keepers(tables, list(_steps(tables, table.name, step.select)))
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -55,13 +57,18 @@ def visit_of(intake: Intake, admission: Admission, signal: Signal, request: Requ
 
 async def _read(intake: Intake, signal: Signal, request: Request, visit: Visit) -> bytes:
     try:
-        _require_known_media(request)
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        async with visit.reading():
-            raw = await body.read(request.stream(), encoding, intake.limit, visit.grow)
+        require_media(request, _MEDIA, f"send {replies.PROTOBUF} or {replies.JSON}")
+        return await body_of(intake, request, visit)
     except Refused as refusal:
         intake.refuse_unread(refusal, signal)
         raise
+
+
+async def body_of(intake: Intake, request: Request, visit: Visit) -> bytes:
+    """Read a request's body, unpacked and within the limit. Raises Refused, ClientDisconnect."""
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    async with visit.reading():
+        raw = await body.read(request.stream(), encoding, intake.limit, visit.grow)
     visit.arrived(len(raw))
     return raw
 
@@ -111,12 +118,11 @@ def _media(request: Request) -> str:
     return request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
 
 
-def _require_known_media(request: Request) -> None:
-    if _media(request) not in _MEDIA:
+def require_media(request: Request, known: AbstractSet[str], hint: str) -> None:
+    """Raise UnsupportedMedia where the content type is none of these; the hint says what to send."""
+    if _media(request) not in known:
         given = request.headers.get("content-type") or "none"
-        raise UnsupportedMedia(
-            f"content type {given} is not supported", hint=f"send {replies.PROTOBUF} or {replies.JSON}"
-        )
+        raise UnsupportedMedia(f"content type {given} is not supported", hint=hint)
 
 
 def _response(reply: replies.HttpReply) -> Response:

@@ -15,11 +15,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from collector.receive.refusals import Holder, Refusals, holders, is_record
-from collector.request import varint
+from collector.request import read_varint, varint
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # wire types; no field of OTLP is a group
 _SKIP = {_FIXED64: 8, _FIXED32: 4}
-_LONGEST_VARINT = 70  # bits
 _DEEPEST = 100  # protobuf's own limit
 
 _Wrap = Callable[[bytes], bytes]
@@ -108,12 +107,12 @@ def _split(data: bytes, path: str) -> Iterator[tuple[int, int, bytes, bytes]]:
     while at < len(data):
         start, content = at, b""
         try:
-            tag, at = _read_varint(data, at)
+            tag, at = read_varint(data, at)
             wire = tag & 7
             if wire == _VARINT:
-                _, at = _read_varint(data, at)
+                _, at = read_varint(data, at)
             elif wire == _LENGTH:
-                length, at = _read_varint(data, at)
+                length, at = read_varint(data, at)
                 content = data[at : at + length]
                 at += length
             else:
@@ -123,19 +122,6 @@ def _split(data: bytes, path: str) -> Iterator[tuple[int, int, bytes, bytes]]:
         if at > len(data):
             raise _Garbled(path, "is cut short")
         yield tag >> 3, wire, data[start:at], content
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """Read a varint; return it and the offset behind it. Raises IndexError where there is none."""
-    number = shift = 0
-    while shift < _LONGEST_VARINT:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the last byte has its high bit clear
-            return number, at
-        shift += 7
-    raise IndexError
 
 
 def _count(data: bytes, kind: Descriptor) -> int:

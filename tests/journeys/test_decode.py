@@ -6,11 +6,9 @@ import contextlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from otlp_builders import log_record, logs, span, traces
 from processes import CollectorProcess
 from server_process import ClickHouseServer
@@ -34,15 +32,6 @@ VALUES: dict[str, Any] = {
 TABLES = "SELECT name, engine FROM system.tables WHERE database = 'otel' AND engine LIKE '%MergeTree' ORDER BY name"
 COLUMNS = "SELECT name, type FROM system.columns WHERE database = 'otel' AND table = {table:String} ORDER BY position"
 OWN = {"schema_migrations", "tenant_settings"}  # written by the collector itself, with the time
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    """A ClickHouse server."""
-    made = ClickHouseServer(tmp_path / "server")
-    made.start()
-    yield made
-    made.kill()
 
 
 def bodies(now: int) -> list[tuple[Signal, bytes, str]]:

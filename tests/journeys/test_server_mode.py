@@ -7,22 +7,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from balance import assert_balanced
 from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
 from server_process import ClickHouseServer
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    made = ClickHouseServer(tmp_path / "server")
-    made.start()
-    yield made
-    made.kill()
 
 
 def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from collector.access.admission import Admission, Visit
-from collector.errors import Malformed, Refused, UnsupportedMedia
-from collector.receive import body, replies
+from collector.errors import Malformed, Refused
+from collector.receive import replies
 from collector.receive.intake import Intake
 from collector.receive.json_api import events, interactions
 from collector.receive.json_api.batch import Batch, ReadItem, Rejected, convert
-from collector.receive.otlp_http import visit_of
+from collector.receive.otlp_http import body_of, require_media, visit_of
 from collector.request import Signal
 
 PLAIN: Final = "text/plain"  # what navigator.sendBeacon can send to another origin without asking it first
@@ -159,12 +159,9 @@ def _handler(intake: Intake, admission: Admission, read_item: ReadItem) -> Handl
 async def _read(intake: Intake, visit: Visit, request: Request, read_item: ReadItem) -> tuple[Batch, bool]:
     """Return a request's batch, and whether its good items are wanted without the others."""
     try:
-        _require_json(request)
+        require_media(request, {replies.JSON, PLAIN}, f"send {replies.JSON}, or JSON as {PLAIN}")
         partial = _wants_partial(request)
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        async with visit.reading():
-            raw = await body.read(request.stream(), encoding, intake.limit, visit.grow)
-        visit.arrived(len(raw))
+        raw = await body_of(intake, request, visit)
         now_ns = time.time_ns()
         if len(raw) <= _INLINE_BYTES:
             return convert(raw, read_item, now_ns), partial
@@ -172,14 +169,6 @@ async def _read(intake: Intake, visit: Visit, request: Request, read_item: ReadI
     except Refused as refusal:
         intake.refuse_unread(refusal, Signal.TRACES)
         raise
-
-
-def _require_json(request: Request) -> None:
-    given = request.headers.get("content-type") or "none"
-    if given.split(";", 1)[0].strip().lower() not in {replies.JSON, PLAIN}:
-        raise UnsupportedMedia(
-            f"content type {given} is not supported", hint=f"send {replies.JSON}, or JSON as {PLAIN}"
-        )
 
 
 def _wants_partial(request: Request) -> bool:
