@@ -9,13 +9,14 @@ import logging
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import grpc
 import uvicorn
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -28,12 +29,13 @@ from collector.access.keyring import KeyRing
 from collector.access.keys import Scope
 from collector.access.rates import Rate, Rates
 from collector.access.room import Room
-from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory
+from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory, unreachable
 from collector.datadir import DataDir, address
 from collector.errors import Broken, Refused, StartError
 from collector.journal import names
 from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
+from collector.load.clickhouse_errors import Fate, classify
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
 from collector.receive import cors, otlp_grpc, otlp_http
@@ -76,9 +78,9 @@ class Collector:
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
             self._memory_bytes = settings.clickhouse_memory_mib << 20 or machine_memory() // 2
-            database = self._connect()
+            database = self._connect(at_once=False)
             undo.callback(database.close)
-            self._prepare(database)
+            self._put_off = self._prepare_or_put_off(database)
             self._counters = Counters([each.label for each in Signal])
             self._faults = Faults(self._counters)
             self._doorman = Doorman(self._ring, self._counters, local=settings.is_local)
@@ -102,9 +104,14 @@ class Collector:
             self._probe = health.Probe(self._connect, self._counters)
             self._undo = undo.pop_all()
 
-    def _connect(self, patience_seconds: int = INSERT_SECONDS) -> ClickHouse:
-        url = self._settings.clickhouse_url.get_secret_value() if self._settings.clickhouse_url else None
-        return ClickHouse(self._data.path, url, memory_bytes=self._memory_bytes, patience_seconds=patience_seconds)
+    def _connect(self, patience_seconds: int = INSERT_SECONDS, *, at_once: bool = True) -> ClickHouse:
+        return ClickHouse(
+            self._data.path,
+            self._settings.server_url,
+            memory_bytes=self._memory_bytes,
+            patience_seconds=patience_seconds,
+            at_once=at_once,
+        )
 
     def _admission(self) -> Admission:
         chosen = self._settings
@@ -116,7 +123,23 @@ class Collector:
             log.info("schema: %d migrations applied", count)
         idle = self._settings.session_idle_seconds
         database.command(f"INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', {idle:f})")  # noqa: S608 - a float
-        self._data.record_format(version("otel-interactions"), migrator.newest())
+        self._data.record_format(version("otel-interactions"), migrator.newest(), self._settings.database)
+
+    def _prepare_or_put_off(self, database: ClickHouse) -> Callable[[], None] | None:
+        """Prepare the database; return how to later, where a server that was there before is away just now.
+
+        Raises:
+            StartError: it does not answer, and never has; or see `migrator.migrate`.
+        """
+        try:
+            self._prepare(database)
+        except (ClickHouseError, OSError) as error:
+            served = not database.embedded and self._data.has_served(self._settings.database)
+            if not served or classify(error).fate is not Fate.TRANSIENT:
+                raise unreachable(self._data.path if database.embedded else None, error) from error
+            log.warning("the ClickHouse server does not answer: what comes is journaled, and stored when it is back")
+            return functools.partial(self._prepare, database)
+        return None
 
     async def run(self) -> bool:
         """Serve until SIGTERM or SIGINT, then drain; return whether everything acknowledged is in ClickHouse.
@@ -134,7 +157,7 @@ class Collector:
             grpc_server, grpc_port = self._grpc_server(admission)
             self._journal.start(self._known.restore)
             self._count_recovered()
-            self._loader.start()
+            self._loader.start(self._put_off)
             self._probe.start()
             await grpc_server.start()
             servers = self._http_servers(admission)

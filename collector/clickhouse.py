@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,53 +26,78 @@ class ClickHouse:
     """A connection. Not for two threads at once: each stage opens its own, so that none waits for another."""
 
     def __init__(
-        self, data_dir: Path, url: str | None, *, memory_bytes: int = 0, patience_seconds: int = INSERT_SECONDS
+        self,
+        data_dir: Path,
+        url: str | None,
+        *,
+        memory_bytes: int = 0,
+        patience_seconds: int = INSERT_SECONDS,
+        at_once: bool = True,
     ) -> None:
         """Connect to the server at `url`, or open the embedded engine under `data_dir`.
 
         `memory_bytes` is the most the embedded engine may take (0: half of the machine's); the first connection of a
         process decides it. A statement beyond it fails with MEMORY_LIMIT_EXCEEDED, and nothing else does.
-        A server that takes longer than `patience_seconds` for an answer is taken for gone.
+        A server that takes longer than `patience_seconds` for an answer is taken for gone. If it need not be there
+        `at_once`, the first statement connects, and so does the next one after a try that failed.
 
         Raises:
             StartError: it cannot be reached or opened.
         """
         self.embedded = url is None
         self._options = _bounds(memory_bytes or machine_memory() // 2)
-        try:
-            self._client = _embedded(data_dir, self._options) if url is None else _server(url, patience_seconds)
-        except (ClickHouseError, OSError) as error:
-            where = f"the embedded ClickHouse in {data_dir}" if url is None else "the ClickHouse server"
-            raise StartError(
-                f"{where} does not answer: {first_line(error)}",
-                hint="check --clickhouse-url" if url else "check that the folder is writable and not in use",
-            ) from error
+        self._connect: Callable[[], Any] = functools.partial(_embedded, data_dir, self._options)
+        if url is not None:
+            self._connect = functools.partial(_server, url, patience_seconds)
+        self._connected: Any = None
+        if at_once:
+            try:
+                self._client()
+            except (ClickHouseError, OSError) as error:
+                raise unreachable(None if url else data_dir, error) from error
+
+    def _client(self) -> Any:
+        if self._connected is None:
+            self._connected = self._connect()
+        return self._connected
 
     def reopen(self, data_dir: Path, config: Path) -> None:
         """Close the embedded engine and open it anew with a configuration file; nobody else may be connected to it."""
-        self._client.close()
-        self._client = _embedded(data_dir, self._options | {"config-file": str(config)})
+        self.close()
+        self._connect = functools.partial(_embedded, data_dir, self._options | {"config-file": str(config)})
+        self._client()
 
     def command(self, sql: str) -> None:
         """Run a statement that returns nothing."""
-        self._client.command(sql)
+        self._client().command(sql)
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Sequence[Any]]:
         """Run a query and return its rows; `{name:Type}` in it are the parameters."""
-        return list(self._client.query(sql, parameters=dict(parameters or {})).result_rows)
+        return list(self._client().query(sql, parameters=dict(parameters or {})).result_rows)
 
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""
         if self.embedded and not _GLOB.search(str(path)):  # the engine reads the file itself, no copy
             source = f"FROM INFILE {quoted(str(path))} {settings_clause(settings)} FORMAT {input_format}"
-            self._client.command(f"INSERT INTO {table} {source}")
+            self._client().command(f"INSERT INTO {table} {source}")
             return
         with path.open("rb") as file:
-            self._client.raw_insert(table, insert_block=file, settings=dict(settings), fmt=input_format)
+            self._client().raw_insert(table, insert_block=file, settings=dict(settings), fmt=input_format)
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        if self._connected is not None:
+            self._connected.close()
+            self._connected = None
+
+
+def unreachable(data_dir: Path | None, error: Exception) -> StartError:
+    """Say that the embedded engine in `data_dir`, or the server, does not answer."""
+    if data_dir:
+        where, hint = f"the embedded ClickHouse in {data_dir}", "check that the folder is writable and not in use"
+    else:
+        where, hint = "the ClickHouse server", "check --clickhouse-url"
+    return StartError(f"{where} does not answer: {first_line(error)}", hint=hint)
 
 
 def machine_memory() -> int:

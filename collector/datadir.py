@@ -87,9 +87,13 @@ class DataDir:
         temporary.replace(path)
         return made
 
-    def record_format(self, version: str, schema: int) -> None:
-        """Say who wrote it."""
-        _write(self.path / _FORMAT, {"version": version, "schema": schema})
+    def record_format(self, version: str, schema: int, database: str) -> None:
+        """Say who wrote it, and which database has the schema by now."""
+        _write(self.path / _FORMAT, {"version": version, "schema": schema, "database": database})
+
+    def has_served(self, database: str) -> bool:
+        """Tell whether a collector of this directory has brought this database to its schema, the last one it used."""
+        return _read(self.path / _FORMAT).get("database") == database
 
     def record_endpoints(self, endpoints: dict[str, str]) -> None:
         """Say where the running collector listens."""

@@ -329,7 +329,7 @@ def _taken(host: str, port: int) -> str:
 
 def clickhouse(chosen: Settings, folder: Path, *, in_use: bool) -> Iterator[Finding]:
     """Look whether ClickHouse answers, which it is, what schema it has, and whether it decodes our segments."""
-    url = chosen.clickhouse_url.get_secret_value() if chosen.clickhouse_url else None
+    url = chosen.server_url
     if url is None and in_use:
         yield Finding("ClickHouse", "ok", "embedded, in use by the running collector; its health says how it is")
         return

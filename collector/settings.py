@@ -226,6 +226,16 @@ class Settings(BaseSettings):
             raise ValueError("it must look like http://user:password@host:8123")
         return url
 
+    @property
+    def server_url(self) -> str | None:
+        """The ClickHouse server's address, with its password; None for the embedded engine."""
+        return self.clickhouse_url.get_secret_value() if self.clickhouse_url else None
+
+    @property
+    def database(self) -> str:
+        """Which ClickHouse it is, to people: "embedded", or the server's host and port."""
+        return urlsplit(self.server_url).netloc.rpartition("@")[2] if self.server_url else "embedded"
+
     @model_validator(mode="after")
     def _largest_request_fits(self) -> Settings:
         """Refuse a memory limit that the largest request allowed would never fit in."""

@@ -23,11 +23,9 @@ def _asker(chosen: settings.Settings, key: str) -> Iterator[questions.Asker]:
     named = {"host", "sql_port"} & chosen.model_fields_set
     running = {} if named or chosen.clickhouse_url else datadir.endpoints(chosen.data_dir)
     context = tls.of_client(chosen, running.get("certificate"))
-    if chosen.clickhouse_url:
-        address = chosen.clickhouse_url.get_secret_value()
-    else:
-        scheme = "https" if context else "http"
-        address = f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
+    scheme = "https" if context else "http"
+    own = f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
+    address = chosen.server_url or own
     asker = questions.Asker(address, key, context)
     try:
         yield asker

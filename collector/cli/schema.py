@@ -28,7 +28,7 @@ def schema_migrate(chosen: settings.Settings) -> None:
     telemetry.configure_logging("warning")
     from collector.clickhouse import ClickHouse  # noqa: PLC0415 - loads ClickHouse, half a second `print` need not wait
 
-    url = chosen.clickhouse_url.get_secret_value() if chosen.clickhouse_url else None
+    url = chosen.server_url
     with contextlib.ExitStack() as undo:
         directory = datadir.DataDir(chosen.data_dir, migrator.newest())
         undo.callback(directory.close)

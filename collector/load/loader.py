@@ -110,6 +110,8 @@ class Loader:
         self._line = Line()
         self._complaints = Complaints()
         self._loaded: Counter[str] = Counter()  # inserts that went well, by signal
+        self._prepare: Callable[[], None] | None = None
+        self._unprepared = ""  # what the last try to prepare said
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         dead_letters.mkdir(parents=True, exist_ok=True)
         scratch.mkdir(parents=True, exist_ok=True)
@@ -117,8 +119,12 @@ class Loader:
             if left.is_file():
                 left.unlink()
 
-    def start(self) -> None:
-        """Begin to load. What was enqueued before was left by an earlier process: ClickHouse may have it."""
+    def start(self, prepare: Callable[[], None] | None = None) -> None:
+        """Begin to load. What was enqueued before was left by an earlier process: ClickHouse may have it.
+
+        `prepare` is what the database needs first; it is tried until it passes, nothing is asked or sent before.
+        """
+        self._prepare = prepare
         self._thread.start()
 
     def enqueue(self, segment: Path, content: Content) -> None:
@@ -136,7 +142,7 @@ class Loader:
     @property
     def last_error(self) -> str:
         """What ClickHouse said last of a segment that it does not take and that is tried again; "" if there is none."""
-        return self._line.trouble()
+        return self._unprepared or self._line.trouble()
 
     def stop(self, drain_seconds: float) -> bool:
         """Load what waits, for at most so long; return whether all is loaded. The rest stays in the journal."""
@@ -146,6 +152,7 @@ class Loader:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._prepare_the_database()
         self._ask_about_what_was_left()
         while not self._line.ended:
             self._call_letters()
@@ -153,6 +160,18 @@ class Loader:
             if entry:
                 self._attempt(entry)
         self._decoder.close()
+
+    def _prepare_the_database(self) -> None:
+        while self._prepare and not self._line.ended:
+            try:
+                self._prepare()
+            except Exception as error:  # noqa: BLE001 - whatever it is, what was acknowledged waits for its end
+                verdict = classify(error)
+                self._unprepared = verdict.sentence
+                self._complaints.failed("preparing the database", verdict, error)
+                self._line.rest(_PAUSE)
+            else:
+                self._prepare, self._unprepared = None, ""
 
     def _ask_about_what_was_left(self) -> None:
         left = self._line.entries()

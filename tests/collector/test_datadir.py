@@ -77,7 +77,7 @@ def test_a_newer_one_is_untouched(tmp_path: Path) -> None:
 def test_an_older_or_equal_one_is_taken(tmp_path: Path, schema: int) -> None:
     """What this or an older version wrote is taken."""
     first = DataDir(tmp_path, 5)
-    first.record_format("0.1", schema)
+    first.record_format("0.1", schema, "embedded")
     first.close()
     DataDir(tmp_path, 5).close()
 

@@ -56,7 +56,7 @@ def only(found: Any) -> Finding:
 def folder(tmp_path: Path) -> Path:
     """Make the data directory of a stopped collector, with something wrong in each part of the journal."""
     with_data = DataDir(tmp_path, migrator.newest())
-    with_data.record_format("0.1.0", migrator.newest())
+    with_data.record_format("0.1.0", migrator.newest(), "embedded")
     with_data.close()
     for name in ("journal", "dead-letters"):
         (tmp_path / name).mkdir()

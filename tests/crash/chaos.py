@@ -146,23 +146,16 @@ class World:
 # What can happen to the collector.
 
 
-def _start(world: World, script: Path | None = None) -> None:
-    """Start the collector, which needs its ClickHouse: a server that an earlier event left dying is there again."""
-    if world.server and world.server.process.poll() is not None:
-        world.server.start()
-    world.collector.start(script=script)
-
-
 def killed(world: World) -> None:
     """SIGKILL, and a new start."""
     world.collector.kill()
-    _start(world)
+    world.collector.start()
 
 
 def restarted(world: World) -> None:
     """SIGTERM, and a new start."""
     world.collector.stop()
-    _start(world)
+    world.collector.start()
 
 
 def killed_twice(world: World) -> None:
@@ -173,7 +166,7 @@ def killed_twice(world: World) -> None:
             world.collector.launch()
         time.sleep(world.choose.uniform(0.1, 1.0))
     world.collector.kill()
-    _start(world)
+    world.collector.start()
 
 
 def lost_power(world: World) -> None:
@@ -189,7 +182,7 @@ def lost_power(world: World) -> None:
         old = data[: len(data) // 2][-3000:]
         torn = {"nothing": b"", "zeros": bytes(len(tail)), "noise": tail, "half a frame": half, "old blocks": old}
         path.write_bytes(data[: found[-1][1]] + world.choose.choice(list(torn.values())))
-    _start(world)
+    world.collector.start()
 
 
 def _frames(data: bytes) -> list[tuple[int, int]]:
@@ -213,7 +206,7 @@ def damaged(world: World) -> None:
             path.write_bytes(
                 data[:flipped] + bytes([data[flipped] ^ 1 << world.choose.randrange(8)]) + data[flipped + 1 :]
             )
-    _start(world)
+    world.collector.start()
 
 
 def truncated(world: World) -> None:
@@ -227,13 +220,13 @@ def truncated(world: World) -> None:
         intact = max((each for _, each in _frames(data) if each <= end), default=0)
         world.gone |= {name.decode() for name in NAME.findall(data[intact:])}
         path.write_bytes(data[:end])
-    _start(world)
+    world.collector.start()
 
 
 def clock_jumped(world: World) -> None:
     """A new start on a wall clock that jumps by up to an hour."""
     world.collector.stop()
-    _start(world, CLOCK)
+    world.collector.start(CLOCK)
 
 
 def disk_filled(world: World) -> None:
@@ -269,6 +262,15 @@ def server_died(world: World) -> None:
     _server(world).start()
 
 
+def both_died(world: World) -> None:
+    """The server is killed, then the collector, which starts again before the server does."""
+    _server(world).kill()
+    world.collector.kill()
+    world.collector.start()
+    time.sleep(world.choose.uniform(0.2, 3))
+    _server(world).start()
+
+
 def server_failed(world: World) -> None:
     """Inserts are refused, or happen but are answered with an error, or the server dies after one; for a while."""
     server = _server(world)
@@ -292,7 +294,7 @@ def _server(world: World) -> ClickHouseServer:
 
 
 EMBEDDED = [killed, restarted, killed_twice, lost_power, damaged, truncated, disk_filled, clock_jumped, fuzzed]
-SERVER = [killed, restarted, lost_power, disk_filled, fuzzed, server_died, server_failed, server_slow]
+SERVER = [killed, restarted, lost_power, disk_filled, fuzzed, server_died, both_died, server_failed, server_slow]
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 from balance import assert_balanced
 from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
@@ -75,6 +76,60 @@ def test_server_away_for_a_while(server: ClickHouseServer, tmp_path: Path) -> No
     found = server.ask("SELECT count() AS n, uniqExact(SpanName) AS names FROM otel.otel_traces")
     assert found == [{"n": 6, "names": 6}]
     assert collector.stop() == 0
+
+
+def test_started_while_the_server_is_away(server: ClickHouseServer, tmp_path: Path) -> None:
+    """A collector whose server was there before starts without it, twice: what it takes is stored once in the end."""
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    collector.send(traces(span("before")))
+    collector.wait_until_stored()
+    server.kill()
+    collector.send(traces(span("in-doubt")))
+    collector.kill()
+    for start in range(2):
+        collector.start()
+        collector.send(traces(span(f"meanwhile-{start}")))
+        health = collector.health()
+        assert health["status"] == "degraded"
+        assert health["last_error"]
+        assert health["items_pending"] == start + 2
+        collector.kill()
+    collector.start()
+    server.start()
+    collector.wait_until_stored()
+    health = collector.health()
+    assert health["last_error"] == ""
+    assert_balanced(health)
+    found = server.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name ORDER BY name")
+    assert found == [{"name": name, "n": 1} for name in ("before", "in-doubt", "meanwhile-0", "meanwhile-1")]
+    assert collector.stop() == 0
+
+
+def test_a_server_that_comes_back_newer(server: ClickHouseServer, tmp_path: Path) -> None:
+    """A server that is back with a schema we do not know is left alone; what was taken waits, and health says why."""
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    newer = "INSERT INTO otel.schema_migrations (number, name, checksum) VALUES (9999, 'later', '')"
+    httpx.post(server.url, content=newer).raise_for_status()
+    collector.stop()
+    server.kill()
+    collector.start()
+    collector.send(traces(span("waits")))
+    server.start()
+    deadline = time.monotonic() + 30
+    while "the database has schema 9999" not in collector.health()["last_error"]:
+        assert time.monotonic() < deadline, collector.health()
+        time.sleep(0.1)
+    assert collector.health()["items_pending"] == 1
+    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
+    collector.kill()
+    done = subprocess.run(
+        [sys.executable, "-m", "collector", "serve", "--data-dir", str(collector.data_dir), *collector.flags],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "the database has schema 9999" in done.stderr
 
 
 def test_server_that_does_not_answer(tmp_path: Path) -> None:
