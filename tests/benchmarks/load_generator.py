@@ -10,13 +10,16 @@ import asyncio
 import hashlib
 import json
 import random
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import grpc
+import numpy as np
 from otlp_builders import span, traces
 
 SPANS = 512  # of a request: what the stock SDK's batch processor sends at most
@@ -49,38 +52,49 @@ def attributes(choose: random.Random, session: str, number: int) -> dict[str, ob
     }
 
 
-def template(seed: int) -> bytes:
-    """Make a request with placeholders; every session is one trace."""
-    choose = random.Random(seed)
-    spans = []
-    for number in range(SPANS):
-        session = choose.randrange(SESSIONS)
-        begun, taken = choose.randrange(2**31), choose.randrange(2**31)
-        spans.append(
-            span(
-                "chat gpt-5",
-                attributes(choose, f"s-{GROUP_HEX.decode()}-{session}", number),
-                kind=3,
-                trace_id=GROUP + hashlib.sha256(bytes([session])).digest()[:12],
-                span_id=NUMBER + number.to_bytes(4, "big"),
-                start_time_unix_nano=int.from_bytes(begun.to_bytes(4, "little") + SECONDS, "little"),
-                end_time_unix_nano=int.from_bytes((begun + taken).to_bytes(4, "little") + SECONDS, "little"),
+class Template:
+    """A request with placeholders; every session is one trace."""
+
+    def __init__(self, seed: int) -> None:
+        choose = random.Random(seed)
+        spans = []
+        for number in range(SPANS):
+            session = choose.randrange(SESSIONS)
+            begun, taken = choose.randrange(2**31), choose.randrange(2**31)
+            spans.append(
+                span(
+                    "chat gpt-5",
+                    attributes(choose, f"s-{GROUP_HEX.decode()}-{session}", number),
+                    kind=3,
+                    trace_id=GROUP + hashlib.sha256(bytes([session])).digest()[:12],
+                    span_id=NUMBER + number.to_bytes(4, "big"),
+                    start_time_unix_nano=int.from_bytes(begun.to_bytes(4, "little") + SECONDS, "little"),
+                    end_time_unix_nano=int.from_bytes((begun + taken).to_bytes(4, "little") + SECONDS, "little"),
+                )
             )
-        )
-    return traces(*spans).SerializeToString()
+        body = traces(*spans).SerializeToString()
+        self._body = np.frombuffer(body, np.uint8)
+        self._places = {each: _places(body, each) for each in (NUMBER, GROUP, GROUP_HEX, SECONDS)}
+
+    def request(self, number: int) -> bytes:
+        """Return the request of this number: the same number gives the same spans, but for their times."""
+        group = number // REQUESTS_OF_A_GROUP
+        upper = (time.time_ns() >> 32) - 1  # a template's times spread over the 4.3 seconds before
+        body = self._body.copy()
+        for placeholder, value in (
+            (NUMBER, (number + 1).to_bytes(4, "big")),
+            (GROUP, (group + 1).to_bytes(4, "big")),
+            (GROUP_HEX, b"%04x" % (group % 0x10000)),
+            (SECONDS, upper.to_bytes(4, "little")),
+        ):
+            body[self._places[placeholder]] = np.frombuffer(value, np.uint8)
+        return body.tobytes()
 
 
-def request(templates: list[bytes], number: int) -> bytes:
-    """Return the request of this number: the same number gives the same spans, but for their times."""
-    group = number // REQUESTS_OF_A_GROUP
-    upper = (time.time_ns() >> 32) - 1  # a template's times spread over the 4.3 seconds before
-    return (
-        templates[number % len(templates)]
-        .replace(NUMBER, (number + 1).to_bytes(4, "big"))
-        .replace(GROUP, (group + 1).to_bytes(4, "big"))
-        .replace(GROUP_HEX, b"%04x" % (group % 0x10000))
-        .replace(SECONDS, upper.to_bytes(4, "little"))
-    )
+def _places(body: bytes, placeholder: bytes) -> Any:
+    """Return the offsets of a placeholder's four bytes, a row each time it is there."""
+    starts = [found.start() for found in re.finditer(re.escape(placeholder), body)]
+    return np.array(starts)[:, None] + np.arange(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +118,7 @@ class Sent:
     waits_ms: list[float]
 
 
-async def send(order: Order, templates: list[bytes]) -> Sent:
+async def send(order: Order, templates: list[Template]) -> Sent:
     """Carry out an order; what is refused as busy is tried again."""
     waits: list[float] = []
     refused, begun, cpu = 0, time.perf_counter(), time.process_time()
@@ -118,7 +132,10 @@ async def send(order: Order, templates: list[bytes]) -> Sent:
             for number in todo:
                 if order.rate:
                     await asyncio.sleep(begun + number * SPANS / order.rate - time.perf_counter())
-                body, asked = request(templates, order.first + number), time.perf_counter()
+                body, asked = (
+                    templates[(order.first + number) % TEMPLATES].request(order.first + number),
+                    time.perf_counter(),
+                )
                 while True:
                     try:
                         await export(body)
@@ -162,6 +179,6 @@ def orders() -> Iterator[Order]:
 
 
 if __name__ == "__main__":
-    made = [template(seed) for seed in range(TEMPLATES)]
+    made = [Template(seed) for seed in range(TEMPLATES)]
     for each in orders():
         print(json.dumps(asdict(asyncio.run(send(each, made)))), flush=True)
