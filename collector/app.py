@@ -78,8 +78,10 @@ class Collector:
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
             self._memory_bytes = settings.clickhouse_memory_mib << 20 or machine_memory() // 2
-            database = self._connect(at_once=False)
-            undo.callback(database.close)
+            databases = [self._connect(at_once=False) for _ in range(settings.parallel_loads)]
+            database = databases[0]
+            for each in databases:
+                undo.callback(each.close)
             self._put_off = self._prepare_or_put_off(database)
             self._counters = Counters([each.label for each in Signal])
             self._faults = Faults(self._counters)
@@ -87,7 +89,7 @@ class Collector:
             self._tenants_read = database.embedded and _separate_tenants(database, self._data.path)
             store = Store(self._data.journal, _keeping(settings))
             self._loader = Loader(
-                database, store, self._data.dead_letters, self._data.scratch, self._counters, settings.decode
+                databases, store, self._data.dead_letters, self._data.scratch, self._counters, settings.decode
             )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(store, limits, self._loader, self._on_sync)

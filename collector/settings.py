@@ -97,6 +97,13 @@ class Settings(BaseSettings):
         1.0, gt=0, le=_DAY, description="Age in seconds at which a batch is loaded, however small."
     )
     batch_bytes: int = Field(32 << 20, ge=1, description="Bytes after which a batch is loaded.")
+    parallel_loads: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Batches inserted at the same time: more than one pays where ClickHouse is a server that is far "
+        "away or has cores to spare.",
+    )
     max_request_bytes: int = Field(
         64 << 20, ge=1, description="Largest request in bytes, counted after decompression (OTLP recommends 64 MiB)."
     )

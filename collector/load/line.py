@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +95,7 @@ class Line:
         self._turn = 0
         self._troubled: list[Entry] = []
         self._failed_in_a_row: set[Path] = set()
+        self._loaded: Counter[str] = Counter()
         self._draining = self._closed = False
 
     def join(self, entry: Entry) -> None:
@@ -181,10 +182,16 @@ class Line:
             self._failed_in_a_row.clear()
             self._condition.notify_all()
 
-    def works(self) -> None:
-        """Take note that ClickHouse stores something."""
+    def works(self, signal: str) -> None:
+        """Take note that ClickHouse stores something of this signal."""
         with self._condition:
+            self._loaded[signal] += 1
             self._failed_in_a_row.clear()
+
+    def loaded(self, signal: str) -> int:
+        """Return how often ClickHouse stored something of this signal."""
+        with self._condition:
+            return self._loaded[signal]
 
     def failed(self, entry: Entry, error: str) -> None:
         """Let one that was taken wait for its next try."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compare import compare
 from load_generator import LoadGenerator
+from loads import loads
 from measure import machine
 from report import Report
 from sdk import sdk
@@ -29,6 +30,8 @@ def main() -> None:
     try:
         if "compare" in PARTS:
             report.add(compare(generator, REQUESTS, ROUNDS, BATCHES))
+        if "loads" in PARTS:
+            report.add([loads(generator, REQUESTS // 2, ROUNDS)])
         if "sustained" in PARTS:
             for tables in sustained(generator, SECONDS):
                 report.add(tables)

@@ -158,7 +158,7 @@ class Stages:
         data.close()  # where things are is all that is asked of it
         self.faults = Faults(self.counters)
         store = Store(folder / "journal", Keeping())
-        self.loader = Loader(engine.database, store, folder / "dead-letters", folder / "scratch", self.counters)
+        self.loader = Loader([engine.database], store, folder / "dead-letters", folder / "scratch", self.counters)
         self.journal = Journal(store, LIMITS, self.loader)
         self.probe = Probe(lambda _: ClickHouse(engine.folder, None), self.counters)
         self.folder = folder

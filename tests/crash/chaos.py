@@ -304,7 +304,7 @@ def world(folder: Path, seed: int, *, with_server: bool) -> Iterator[World]:
     flags = FLAGS
     if server:
         server.start()
-        flags += ("--clickhouse-url", server.url)
+        flags += ("--clickhouse-url", server.url, "--parallel-loads", "3")
     with small_disk.mounted(folder / "data" / "journal", "64m") as worked:
         if not worked:
             print("the disk is never full in this run: mounting a small one takes root", flush=True)

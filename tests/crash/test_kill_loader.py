@@ -34,13 +34,14 @@ data = Path(sys.argv[1])
 database = ClickHouse(data, None)
 migrator.migrate(database)
 store = Store(data / "journal", Keeping(window=0))
-loader = Loader(database, store, data / "dead-letters", data / "scratch", Counters())
+more = [ClickHouse(data, None) for _ in range(1, int(sys.argv[2]))]
+loader = Loader([database, *more], store, data / "dead-letters", data / "scratch", Counters())
 for path, content in store.recover(lambda *_: None):
     loader.enqueue(path, content)
 print("loading", flush=True)
 loader.start()
 assert loader.stop(300), loader.last_error
-print(json.dumps([database.rows(sql) for sql in sys.argv[2:]]))
+print(json.dumps([database.rows(sql) for sql in sys.argv[3:]]))
 """
 STORED = "SELECT SpanName, count(), uniqExact(SpanId) FROM otel.otel_traces GROUP BY 1"
 SESSIONS = "SELECT session_id, interactions FROM otel.sessions"
@@ -82,11 +83,12 @@ def journal(folder: Path, choose: random.Random) -> tuple[set[str], set[str]]:
     return good, bad
 
 
-def test_at_random_moments(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_at_random_moments(tmp_path: Path, seed: int, parallel: int) -> None:
     """Whatever the moment: in the end every good request is stored once, behind views too, every bad one set aside."""
     choose = random.Random(seed)
     good, bad = journal(tmp_path / "journal", choose)
-    command = [sys.executable, "-c", LOAD, str(tmp_path), STORED, SESSIONS]
+    command = [sys.executable, "-c", LOAD, str(tmp_path), str(parallel), STORED, SESSIONS]
     killed = 0
     for _ in range(ROUNDS):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

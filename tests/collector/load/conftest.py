@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +69,15 @@ class Trouble:
 class Loading:
     """A loader at work on the real engine."""
 
-    def __init__(self, database: Any, folder: Path, decode: Any = "clickhouse") -> None:
-        """Keep the journal and the dead letters in `folder`."""
+    def __init__(self, database: Any, folder: Path, decode: Any = "clickhouse", more: Sequence[Any] = ()) -> None:
+        """Keep the journal and the dead letters in `folder`; load over `database`, and over `more` at the same time."""
         self.folder = folder
         self.journal, self.dead_letters = folder / "journal", folder / "dead-letters"
         self.store = Store(self.journal, Keeping(window=0))
         self.counters = Counters()
         self.letters = DeadLetters(self.dead_letters)
-        self.loader = Loader(database, self.store, self.dead_letters, folder / "scratch", self.counters, decode)
+        databases, scratch = [database, *more], folder / "scratch"
+        self.loader = Loader(databases, self.store, self.dead_letters, scratch, self.counters, decode)
 
     def take(self, path: Path) -> None:
         """Hand over a frozen segment."""

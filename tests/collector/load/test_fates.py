@@ -29,7 +29,7 @@ class Loading:
         self.journal, self.counters, self.codes = folder / "journal", Counters(), list[int]()
         self.embedded, self._database = True, database
         store = Store(self.journal, Keeping())
-        self.loader = Loader(self, store, folder / "dead-letters", folder / "scratch", self.counters)
+        self.loader = Loader([self], store, folder / "dead-letters", folder / "scratch", self.counters)
         self.loader.start()
 
     def insert_file(self, *args: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from otlp_builders import log_record, logs, span, traces
 
+from collector.clickhouse import ClickHouse
 from collector.errors import SegmentDamaged
 from collector.journal import segment
 from collector.load.clickhouse_errors import PROOF_TRIES
@@ -419,7 +421,9 @@ def test_what_nobody_can_find_is_set_aside_whole(
     assert loading.counters.snapshot()["requests_dead"] == 2
 
 
-def test_logs_do_not_wait_behind_traces(engine: Any, tmp_path: Path, request_of: Make, new_loading: Any) -> None:
+def test_logs_do_not_wait_behind_traces(
+    engine: Any, tmp_path: Path, request_of: Make, new_loading: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A line of traces in front of it does not hold up a segment of logs; both keep their order."""
     order = []
 
@@ -428,8 +432,8 @@ def test_logs_do_not_wait_behind_traces(engine: Any, tmp_path: Path, request_of:
             order.append(entry.signal)
             super().passed(entry)
 
+    monkeypatch.setattr("collector.load.loader.Line", Watched)
     running = new_loading(engine.database, tmp_path)
-    running.loader._line = Watched()
     for _ in range(4):
         running.take(engine.freeze(running.journal, request_of(traces(span()).SerializeToString())))
     for _ in range(2):
@@ -438,6 +442,46 @@ def test_logs_do_not_wait_behind_traces(engine: Any, tmp_path: Path, request_of:
     running.wait()
     assert running.loader.stop(SECONDS)
     assert order == ["traces", "logs", "traces", "logs", "traces", "traces"]
+
+
+class Meeting:
+    """A database whose inserts wait until two are there at the same time."""
+
+    def __init__(self, database: Any, both: threading.Barrier) -> None:
+        """Pass everything on but what meets."""
+        self._database = database
+        self._both = both
+        self.embedded = database.embedded
+        self.rows, self.command = database.rows, database.command
+
+    def insert_file(self, *args: Any) -> None:
+        """Wait for the other one, then insert."""
+        self._both.wait(SECONDS)
+        self._database.insert_file(*args)
+
+
+def test_two_at_the_same_time(engine: Any, tmp_path: Path, request_of: Make, new_loading: Any, stored: Any) -> None:
+    """Over two connections two segments are inserted at the same time, each once.
+
+    Each waits for another one in the middle of its insert, so one alone would never end.
+    """
+    both = threading.Barrier(2)
+    other = ClickHouse(engine.folder, None)
+    running = new_loading(Meeting(engine.database, both), tmp_path, more=[Meeting(other, both)])
+    paths = [
+        engine.freeze(running.journal, *(request_of(traces(span()).SerializeToString()) for _ in range(3)))
+        for _ in range(6)
+    ]
+    for path in paths:
+        running.take(path)
+    assert running.loader.is_busy()
+    running.loader.start()
+    running.wait()
+    assert not running.loader.is_busy()
+    assert running.loader.stop(SECONDS)
+    other.close()
+    assert [stored(path.stem) for path in paths] == [3] * 6
+    assert running.counters.snapshot() == {"requests_stored": 18, "items_stored": 18, "segments_loaded": 6}
 
 
 def test_damage_costs_only_what_it_hit(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:

@@ -88,7 +88,7 @@ async def test_only_the_last_are_kept(faults: Faults) -> None:
 @pytest.mark.parametrize(
     ("where", "name"),
     [
-        (("collector.load.loader", "Loader", "_attempt"), "loader"),
+        (("collector.load.worker", "Worker", "attempt"), "loader"),
         (("collector.journal.writer", "Journal", "_commit"), "journal"),
     ],
 )
