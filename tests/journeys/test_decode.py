@@ -84,7 +84,8 @@ def test_one_sql_two_places(server: ClickHouseServer, tmp_path: Path) -> None:
     for decode in ("clickhouse", "collector"):
         data = tmp_path / decode
         shutil.copytree(tmp_path / "left", data / "journal")
-        collector = CollectorProcess(data, "--clickhouse-url", server.url, "--decode", decode)
+        flags = ("--clickhouse-url", server.url, "--parallel-loads", "2")
+        collector = CollectorProcess(data, *flags, "--decode", decode)
         with contextlib.closing(_Running(collector)):
             collector.wait_until_stored(seconds=60)
         letters = [json.loads(path.read_text()) for path in sorted((data / "dead-letters").glob("*.json"))]
