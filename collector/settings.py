@@ -92,17 +92,16 @@ class Settings(BaseSettings):
         description="Who decodes OTLP for a ClickHouse server: the server, or, where it cannot read protobuf, "
         "the collector's own embedded engine.",
     )
-    batch_items: int = Field(10_000, ge=1, description="Spans and log records after which a batch is loaded.")
+    batch_items: int = Field(20_000, ge=1, description="Spans and log records after which a batch is loaded.")
     batch_seconds: float = Field(
         1.0, gt=0, le=_DAY, description="Age in seconds at which a batch is loaded, however small."
     )
     batch_bytes: int = Field(32 << 20, ge=1, description="Bytes after which a batch is loaded.")
     parallel_loads: int = Field(
-        1,
+        2,
         ge=1,
         le=16,
-        description="Batches inserted at the same time: more than one pays where ClickHouse is a server that is far "
-        "away or has cores to spare.",
+        description="Batches inserted at the same time; more pays where a ClickHouse server is far away.",
     )
     max_request_bytes: int = Field(
         64 << 20, ge=1, description="Largest request in bytes, counted after decompression (OTLP recommends 64 MiB)."

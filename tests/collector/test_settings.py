@@ -87,7 +87,7 @@ GOOD = {
     "max_request_bytes": ("1", "2", 1, 2),
     "max_field_bytes": ("1", "2", 1, 2),
     "journal_max_bytes": ("1", "2", 1, 2),
-    "parallel_loads": ("3", "2", 3, 2),
+    "parallel_loads": ("3", "4", 3, 4),
     "disk_reserve_bytes": ("0", "2", 0, 2),
     "durability": ("os", "fsync", "os", "fsync"),
     "duplicate_window_seconds": ("0", "2", 0.0, 2.0),
