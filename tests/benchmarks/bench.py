@@ -20,6 +20,7 @@ REQUESTS = int(os.environ.get("BENCH_REQUESTS", "80" if SMALL else "960"))  # a 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1" if SMALL else "3"))
 BATCHES = [40_960] if SMALL else [8192, 40_960]  # Rotel's default, and what our segments grow to
 SECONDS = float(os.environ.get("BENCH_SECONDS", "6" if SMALL else "60"))  # 600 shows whether memory stays flat
+RATE = float(os.environ.get("BENCH_RATE", "0"))  # spans/s to hold in `sustained` instead of searching the highest
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
         if "loads" in PARTS:
             report.add([loads(generator, REQUESTS // 2, ROUNDS)])
         if "sustained" in PARTS:
-            for tables in sustained(generator, SECONDS):
+            for tables in sustained(generator, SECONDS, RATE):
                 report.add(tables)
     finally:
         generator.close()

@@ -164,6 +164,7 @@ def steady_table(run: Run) -> Table:
     rows = [
         ["sustained, spans/s", f"{run.rate:,.0f}"],
         ["for so long, s", f"{run.sent.seconds:.0f}"],
+        ["loading kept up", "yes" if run.kept_up else "no"],
         ["oldest span not yet stored, s, most", f"{max(moment.oldest for moment in run.moments):.1f}"],
         ["acknowledgement ms, p50 / p99", acknowledgement(run.sent)],
         ["CPUs used by the collector with ClickHouse", f"{used / run.sent.seconds:.2f}"],
@@ -171,7 +172,7 @@ def steady_table(run: Run) -> Table:
         ["memory MiB, least / most", f"{min(memory):.0f} / {max(memory):.0f}"],
         ["memory, MiB a minute", f"{linear_regression(minutes, memory).slope:+.1f}"],
     ]
-    return Table("sustained: the highest rate that loading keeps up with", ["figure", "value"], rows)
+    return Table("a rate held", ["figure", "value"], rows)
 
 
 def threads_table(run: Run) -> Table:
@@ -192,10 +193,14 @@ def half_table(run: Run, queryable: list[float]) -> Table:
     return Table("at half of that, default settings", ["figure", "value"], rows)
 
 
-def sustained(generator: LoadGenerator, seconds: float) -> Iterator[list[Table]]:
-    """Burst, search and hold the highest rate, then half of it."""
+def sustained(generator: LoadGenerator, seconds: float, rate: float) -> Iterator[list[Table]]:
+    """Burst, search and hold the highest rate, then half of it; or, if there is a rate, hold that and nothing else."""
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as collector:
         subject = Subject(collector, generator)
+        if rate:
+            run = hold(subject, rate, seconds)
+            yield [steady_table(run), threads_table(run)]
+            return
         shown, loaded = burst(subject)
         yield [shown]
         run = highest(subject, loaded, seconds)
