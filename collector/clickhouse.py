@@ -52,10 +52,11 @@ class ClickHouse:
         self._connected: Any = None
         if at_once:
             try:
-                self._client()
+                self._connected = self._connect()
             except (ClickHouseError, OSError) as error:
                 raise unreachable(None if url else data_dir, error) from error
 
+    @property
     def _client(self) -> Any:
         if self._connected is None:
             self._connected = self._connect()
@@ -65,24 +66,24 @@ class ClickHouse:
         """Close the embedded engine and open it anew with a configuration file; nobody else may be connected to it."""
         self.close()
         self._connect = functools.partial(_embedded, data_dir, self._options | {"config-file": str(config)})
-        self._client()
+        self._connected = self._connect()
 
     def command(self, sql: str) -> None:
         """Run a statement that returns nothing."""
-        self._client().command(sql)
+        self._client.command(sql)
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Sequence[Any]]:
         """Run a query and return its rows; `{name:Type}` in it are the parameters."""
-        return list(self._client().query(sql, parameters=dict(parameters or {})).result_rows)
+        return list(self._client.query(sql, parameters=dict(parameters or {})).result_rows)
 
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""
         if self.embedded and not _GLOB.search(str(path)):  # the engine reads the file itself, no copy
             source = f"FROM INFILE {quoted(str(path))} {settings_clause(settings)} FORMAT {input_format}"
-            self._client().command(f"INSERT INTO {table} {source}")
+            self._client.command(f"INSERT INTO {table} {source}")
             return
         with path.open("rb") as file:
-            self._client().raw_insert(table, insert_block=file, settings=dict(settings), fmt=input_format)
+            self._client.raw_insert(table, insert_block=file, settings=dict(settings), fmt=input_format)
 
     def close(self) -> None:
         """Close the connection."""
