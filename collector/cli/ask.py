@@ -24,8 +24,7 @@ def _asker(chosen: settings.Settings, key: str) -> Iterator[questions.Asker]:
     running = {} if named or chosen.clickhouse_url else datadir.endpoints(chosen.data_dir)
     context = tls.of_client(chosen, running.get("certificate"))
     scheme = "https" if context else "http"
-    own = f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
-    address = chosen.server_url or own
+    address = chosen.server_url or f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
     asker = questions.Asker(address, key, context)
     try:
         yield asker

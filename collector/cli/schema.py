@@ -28,10 +28,9 @@ def schema_migrate(chosen: settings.Settings) -> None:
     telemetry.configure_logging("warning")
     from collector.clickhouse import ClickHouse  # noqa: PLC0415 - loads ClickHouse, half a second `print` need not wait
 
-    url = chosen.server_url
     with contextlib.ExitStack() as undo:
         directory = datadir.DataDir(chosen.data_dir, migrator.newest())
         undo.callback(directory.close)
-        database = undo.enter_context(contextlib.closing(ClickHouse(directory.path, url)))
+        database = undo.enter_context(contextlib.closing(ClickHouse(directory.path, chosen.server_url)))
         count = migrator.migrate(database, lambda done: typer.echo(f"applied {done.number:04d}_{done.name}"))
     typer.echo(f"{count} applied, schema {migrator.newest()}")

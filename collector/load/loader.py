@@ -98,23 +98,23 @@ class Loader:
         self._prepare_the_database()
         self._ask_about_what_was_left()
         first, *others = self._workers
-        helpers = [threading.Thread(target=self._help, args=(each,), name="loader", daemon=True) for each in others]
+        helpers = [threading.Thread(target=self._work, args=(each,), name="loader", daemon=True) for each in others]
         for helper in helpers:
             helper.start()
-        while not self._line.ended:
-            self._call_letters()
-            entry = self._line.take(_LOOK_SECONDS)
-            if entry:
-                first.attempt(entry)
+        self._work(first, self._call_letters)
         for helper in helpers:
             helper.join()
-        first.close()
 
-    def _help(self, worker: Worker) -> None:
-        while not self._line.ended:
-            entry = self._line.take(_LOOK_SECONDS)
-            if entry:
-                worker.attempt(entry)
+    def _work(self, worker: Worker, look_around: Callable[[], None] = lambda: None) -> None:
+        try:
+            while not self._line.ended:
+                look_around()
+                entry = self._line.take(_LOOK_SECONDS)
+                if entry:
+                    worker.attempt(entry)
+        except BaseException:
+            self._line.close()  # the process ends: nobody need wait for what this one had
+            raise
         worker.close()
 
     def _prepare_the_database(self) -> None:
