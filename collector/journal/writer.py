@@ -37,8 +37,8 @@ class Limits:
 
     Attributes:
         items: spans and log records. Every insert has a fixed cost (ClickHouse analyses the views anew, some 0.15 s),
-            so while one frozen now would only wait to be loaded, this limit is stretched and only the others hold: the
-            more there is to do, the cheaper each span gets.
+            so while another segment is being loaded this limit is stretched and only the others hold: the more there is
+            to do, the cheaper each span gets.
         size: bytes, in the file or, where larger, unfolded in ClickHouse (`Request.weight`).
         seconds: age since its first request.
     """
@@ -55,7 +55,7 @@ class Backlog(Protocol):
         """Take a frozen segment, oldest first, and how much is in it."""
 
     def is_busy(self) -> bool:
-        """Tell whether one more would only wait."""
+        """Tell whether segments are being loaded or wait for it."""
 
 
 class _Refusing:

@@ -1,8 +1,8 @@
 """Loads what waits in the line: prepares the database, asks what an earlier process left, then lets workers work.
 
 One worker is the loader's own thread. Each further one loads at the same time over a connection of its own: an insert
-is mostly one thread's work, in the engine and in a server, and where a server is far away it waits. While all of them
-are busy the journal stretches its segments.
+is mostly one thread's work, in the engine and in a server, and where a server is far away it waits. While any of them
+is at work the journal stretches its segments: few large ones cost less than many at the same time.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Loader:
         self._line.join(Entry(segment, *content))
 
     def is_busy(self) -> bool:
-        """Tell whether every worker has a segment to load: one more would only wait."""
-        return len(self._line.entries()) >= len(self._workers)
+        """Tell whether a segment is being loaded or waits for it."""
+        return bool(self._line.entries())
 
     def waiting(self) -> list[Waiting]:
         """Return what is not stored yet, oldest first, those being loaded included."""
