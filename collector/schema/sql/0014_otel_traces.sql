@@ -4,7 +4,7 @@
 -- segment once ClickHouse has confirmed it.
 -- Order: by the minute, for queries, and within it as the rows came, so that parts hardly overlap and merging them is copying,
 -- at half the cost. What is inserted is one file (compact): a hundred files, each synced, cost a quarter of the insert.
--- Nothing is merged before there are 50 parts, so that a row is rewritten twice in a day and not more often.
+-- Merges take some 20 parts of like size (merge_selector_base), so that a large part is not written again for each few small ones.
 CREATE TABLE IF NOT EXISTS otel.otel_traces
 (
   Timestamp DateTime64(9) CODEC(Delta(8), ZSTD(1)),
@@ -120,4 +120,4 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces
 ENGINE = MergeTree
 PARTITION BY toDate(Timestamp)
 ORDER BY (Tenant, toStartOfMinute(Timestamp), ReceivedAt)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1, min_parts_to_merge_at_once = 50, min_bytes_for_wide_part = 134217728
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1, merge_selector_base = 20, min_bytes_for_wide_part = 134217728

@@ -9,4 +9,4 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces_trace_id_ts
 ENGINE = AggregatingMergeTree
 PARTITION BY toStartOfWeek(Start)
 ORDER BY TraceId
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_parts_to_merge_at_once = 20
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 20

@@ -29,4 +29,4 @@ CREATE TABLE IF NOT EXISTS otel.sessions_state
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (tenant, session_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_parts_to_merge_at_once = 20
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 20
