@@ -10,6 +10,7 @@ from compare import compare
 from load_generator import LoadGenerator
 from loads import loads
 from measure import machine
+from merges import merges
 from report import Report
 from sdk import sdk
 from sustained import sustained
@@ -38,6 +39,8 @@ def main() -> None:
                 report.add(tables)
     finally:
         generator.close()
+    if "merges" in PARTS:
+        report.add([merges(0.1 if SMALL else 1.0)])
     if "sdk" in PARTS:
         report.add([sdk()])
 

@@ -677,11 +677,11 @@ BUILDERS: dict[Signal, Any] = {
 
 
 def spoilt(signal: Signal, choose: random.Random, count: int) -> list[bytes]:
-    """Return requests in which the text of some records, or of their resource, is no UTF-8."""
+    """Return requests in which the text of some records, or of their resource, is no UTF-8; in the first one of all."""
     build, wrap = BUILDERS[signal]
     marks = [("fine", {"k": "v"})] * 5 + [("SPOIL", {}), ("fine", {"SPOIL": 1}), ("fine", {"k": [{"a": "SPOIL"}]})]
-    bodies = []
-    for _ in range(count):
+    bodies = [wrap(build("SPOIL")).SerializeToString().replace(b"SPOIL", b"\xff\xff\xff\xc0\xfe")]
+    for _ in range(count - 1):
         request = wrap(*(build(*choose.choice(marks)) for _ in range(choose.randint(1, 5))))
         request.MergeFrom(wrap(build("fine"), resource={"k": choose.choice(("fine", "fine", "SPOIL"))}))
         bodies.append(request.SerializeToString().replace(b"SPOIL", choose.randbytes(2) + b"\xff\xc0\xfe"))
