@@ -12,6 +12,7 @@ be, and the rest given back when it is there.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 
 import grpc
@@ -24,6 +25,8 @@ from collector.receive.intake import Intake
 from collector.receive.wire import WIRE
 from collector.request import Signal
 from collector.tls import Tls
+
+log = logging.getLogger(__name__)
 
 _BOUNDS = {
     "grpc.max_concurrent_streams": 1000,  # a connection; what passes it gRPC refuses in words of its own
@@ -89,13 +92,19 @@ def _export(intake: Intake, admission: Admission, signal: Signal) -> Export:
                 del body  # `accept` lets go of it as soon as there is a copy
                 receipt = await visit.during(accepting)
         except Refused as refusal:
-            no = replies.grpc_refused(refusal)
-            with contextlib.suppress(grpc.aio.InternalError):  # the client left: nobody waits for an answer
-                await context.abort(no.code, no.sentence, no.trailers)
-            return b""
+            return await _say_no(context, replies.grpc_refused(refusal))
+        except Exception:
+            log.exception("OTLP/gRPC: a request of %s failed", signal.name.lower())
+            return await _say_no(context, replies.grpc_failed())
         return replies.grpc_accepted(signal, receipt)
 
     return export
+
+
+async def _say_no(context: Context, refusal: replies.GrpcRefusal) -> bytes:
+    with contextlib.suppress(grpc.aio.InternalError):  # the client left: nobody waits for an answer
+        await context.abort(refusal.code, refusal.sentence, refusal.trailers)
+    return b""
 
 
 def _visit(intake: Intake, admission: Admission, signal: Signal, context: Context) -> Visit:

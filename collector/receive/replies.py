@@ -38,6 +38,7 @@ from collector.request import Receipt, Signal
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 _RETRY_SECONDS = 2.0  # the Python exporter gives up when the pause passes its own 10 s budget
 _LONGEST_SENTENCE, _LONGEST_DETAIL = 1024, 256  # bytes
+_FAILED = Status(code=Code.INTERNAL, message="the collector failed on this request; its log says why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,13 @@ def refused(refusal: Refused, media: str) -> HttpReply:
 
 def failed(media: str) -> HttpReply:
     """Say over HTTP that the fault is ours; OTLP clients do not send again on 500."""
-    status = Status(code=Code.INTERNAL, message="the collector failed on this request; its log says why")
-    return HttpReply(500, {"content-type": media}, _encode(status, media))
+    return HttpReply(500, {"content-type": media}, _encode(_FAILED, media))
+
+
+def grpc_failed() -> GrpcRefusal:
+    """Say over gRPC that the fault is ours; OTLP clients do not send again on INTERNAL."""
+    details = (("grpc-status-details-bin", _FAILED.SerializeToString()),)
+    return GrpcRefusal(grpc.StatusCode.INTERNAL, _FAILED.message, details)
 
 
 def grpc_refused(refusal: Refused) -> GrpcRefusal:

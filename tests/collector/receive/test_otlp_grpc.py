@@ -209,7 +209,7 @@ def test_a_bomb(small: CollectorProcess, compression: grpc.Compression) -> None:
 class Shelf:
     """Takes requests in the journal's place, or says when to come back."""
 
-    def __init__(self, *refusals: Retryable) -> None:
+    def __init__(self, *refusals: Exception) -> None:
         """Refuse so often, then take everything."""
         self.refusals, self.kept = list(refusals), list[Request]()
 
@@ -245,6 +245,21 @@ async def test_throttled() -> None:
     assert rich_status(error).details[0].Unpack(info)
     assert info.retry_delay.ToNanoseconds() == 2_500_000_000
     assert RetryInfo.FromString(dict(error.trailing_metadata())["google.rpc.retryinfo-bin"]) == info
+
+
+async def test_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """A fault in the collector: INTERNAL, which no client sends again, with a Status that gives nothing away."""
+
+    def ask(address: str) -> Any:
+        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as refused:
+            TraceServiceStub(channel).Export(traces(span()), timeout=30)
+        return refused.value
+
+    error = await served(Shelf(RuntimeError("secret")), ask)
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert rich_status(error).code == 13
+    assert "secret" not in f"{error.details()} {rich_status(error)}"
+    assert "RuntimeError: secret" in caplog.text
 
 
 async def test_the_stock_exporter_waits_as_long_as_it_is_told() -> None:

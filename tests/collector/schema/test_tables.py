@@ -113,6 +113,16 @@ def test_deduplication_reaches_every_table(engine: Any) -> None:
     assert {name for name, window in found.items() if int(window or 0) < 1000} == set()
 
 
+def test_every_table_is_synced(engine: Any) -> None:
+    """What ClickHouse has confirmed is on disk, in every table: the journal forgets it then."""
+    sql = """SELECT name, engine_full FROM system.tables
+      WHERE database = 'otel' AND engine LIKE '%MergeTree' AND name != 'schema_migrations'"""
+    found = dict(engine.ask(sql))
+    assert {"otel_traces", "otel_logs", "sessions_state", "otel_traces_trace_id_ts"} <= set(found)
+    synced = "fsync_after_insert = 1, fsync_part_directory = 1"
+    assert {name for name, settings in found.items() if synced not in settings} == set()
+
+
 def test_the_inbox_mirrors_the_wire(engine: Any) -> None:
     """Each field of load/otlp.proto has a column under the same path in an inbox: what has none is dropped silently."""
     types = " ".join(columns(engine, "otlp_traces").values()) + " ".join(columns(engine, "otlp_logs").values())
