@@ -3,6 +3,7 @@
 lock                 held by the one collector that uses the directory
 format.json          version and schema that wrote it, read before anything is touched
 secret               32 random bytes of this directory's own
+boot                 which boot of the machine it was last used in, while nothing of an earlier one was left to load
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
@@ -20,10 +21,12 @@ import secrets
 from pathlib import Path
 from typing import IO, Any
 
+from collector import files
 from collector.errors import StartError
 
 DEAD_LETTERS = "dead-letters"
-_FORMAT, _ENDPOINTS, _LOCK, _SECRET = "format.json", "endpoints.json", "lock", "secret"
+_FORMAT, _BOOT, _ENDPOINTS, _LOCK, _SECRET = "format.json", "boot", "endpoints.json", "lock", "secret"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux: another one after every boot
 _SECRET_BYTES = 32
 
 
@@ -95,6 +98,20 @@ class DataDir:
         """Tell whether a collector of this directory has brought this database to its schema, the last one it used."""
         return _read(self.path / _FORMAT).get("database") == database
 
+    def record_boot(self) -> None:
+        """Say that the directory is used in this boot of the machine, and nothing of an earlier one waits any more."""
+        files.write_whole(self.path / _BOOT, _boot())
+
+    def is_after_a_boot(self) -> bool:
+        """Tell whether the machine was started anew since `record_boot`, or may have been.
+
+        Then what was written and never synced may be missing, by whoever it was written.
+        """
+        try:
+            return (self.path / _BOOT).read_bytes() != _boot()
+        except FileNotFoundError:
+            return True
+
     def record_endpoints(self, endpoints: dict[str, str]) -> None:
         """Say where the running collector listens."""
         _write(self.path / _ENDPOINTS, endpoints)
@@ -161,11 +178,16 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def _boot() -> bytes:
+    try:
+        return _BOOT_ID.read_bytes()
+    except FileNotFoundError:  # not Linux: a boot passes unnoticed
+        return b""
+
+
 def _unreadable(path: Path, why: str) -> StartError:
     return StartError(f"{path} does not read: {why}", hint="restore it from a backup, or choose another --data-dir")
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    temporary.replace(path)
+    files.write_whole(path, (json.dumps(content, indent=1) + "\n").encode())

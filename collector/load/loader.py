@@ -39,6 +39,8 @@ class Loader:
         scratch: Path,
         counters: Counters,
         decode: Literal["clickhouse", "collector"] = "clickhouse",
+        *,
+        tokens_lost: bool = False,
     ) -> None:
         """Nothing runs before `start`.
 
@@ -49,11 +51,15 @@ class Loader:
             scratch: folder for files in between; nothing in it is needed after a crash.
             counters: where the fate of requests is counted.
             decode: who decodes OTLP. (The embedded engine is the collector's own either way.)
+            tokens_lost: whether what an earlier process inserted may be there without its token: ClickHouse does not
+                sync what it remembers of them, and the machine lost its power.
         """
         self._line, self._letters, self._complaints = Line(), DeadLetters(dead_letters), Complaints()
-        shared = Shared(segments, self._line, self._letters, scratch, counters, self._complaints, decode)
+        shared = Shared(segments, self._line, self._letters, scratch, counters, self._complaints, decode, tokens_lost)
         self._workers = [Worker(each, shared) for each in databases]
         self._prepare: Callable[[], None] | None = None
+        self._left: set[Path] = set()  # by an earlier process, and still to be loaded
+        self._when_settled: Callable[[], None] = lambda: None
         self._unprepared = ""  # what the last try to prepare said
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         dead_letters.mkdir(parents=True, exist_ok=True)
@@ -62,12 +68,14 @@ class Loader:
             if left.is_file():
                 left.unlink()
 
-    def start(self, prepare: Callable[[], None] | None = None) -> None:
+    def start(self, prepare: Callable[[], None] | None = None, when_settled: Callable[[], None] = lambda: None) -> None:
         """Begin to load. What was enqueued before was left by an earlier process: ClickHouse may have it.
 
-        `prepare` is what the database needs first; it is tried until it passes, nothing is asked or sent before.
+        Args:
+            prepare: what the database needs first; it is tried until it passes, nothing is asked or sent before.
+            when_settled: called once, on the loader's thread, when nothing an earlier process left waits any more.
         """
-        self._prepare = prepare
+        self._prepare, self._when_settled = prepare, when_settled
         self._thread.start()
 
     def enqueue(self, segment: Path, content: Content) -> None:
@@ -97,11 +105,12 @@ class Loader:
     def _run(self) -> None:
         self._prepare_the_database()
         self._ask_about_what_was_left()
+        self._settle()
         first, *others = self._workers
         helpers = [threading.Thread(target=self._work, args=(each,), name="loader", daemon=True) for each in others]
         for helper in helpers:
             helper.start()
-        self._work(first, self._call_letters)
+        self._work(first, self._look_around)
         for helper in helpers:
             helper.join()
 
@@ -131,6 +140,7 @@ class Loader:
 
     def _ask_about_what_was_left(self) -> None:
         left = self._line.entries()
+        self._left = {entry.path for entry in left}
         for folder in {entry.path.parent for entry in left}:
             for note in folder.glob("*" + PARTS):
                 if not any(entry.name == note.stem for entry in left):
@@ -145,6 +155,16 @@ class Loader:
             except Exception as error:  # noqa: BLE001 - whatever it is, segments must not be sent twice for it
                 self._complaints.failed("asking what is stored", classify(error), error)
                 self._line.rest(_PAUSE)
+
+    def _look_around(self) -> None:
+        self._call_letters()
+        if self._left:
+            self._left &= {entry.path for entry in self._line.entries()}
+            self._settle()
+
+    def _settle(self) -> None:
+        if not self._left:
+            self._when_settled()
 
     def _call_letters(self) -> None:
         """Let dead letters join the line that somebody wants sent again."""

@@ -84,6 +84,7 @@ class Shared:
         counters: where the fate of requests is counted.
         complaints: what ClickHouse said.
         decode: who decodes OTLP. (The embedded engine is the collector's own either way.)
+        tokens_lost: whether what an earlier process inserted may be there without its token.
     """
 
     segments: Segments
@@ -93,6 +94,7 @@ class Shared:
     counters: Counters
     complaints: Complaints
     decode: Literal["clickhouse", "collector"]
+    tokens_lost: bool
 
 
 class Worker:
@@ -106,6 +108,7 @@ class Worker:
         """Take a connection, from now on the worker's alone."""
         self._segments, self._line, self._letters = shared.segments, shared.line, shared.letters
         self._scratch, self._counters, self._complaints = shared.scratch, shared.counters, shared.complaints
+        self._tokens_lost = shared.tokens_lost
         self._tables = Tables(database)
         self._decoder = Decoder(database, shared.scratch)
         self.stored = Stored(database, self._tables, self._decoder)
@@ -207,13 +210,18 @@ class Worker:
     def _deliver(self, path: Path, entry: Entry, name: str) -> None:
         """Insert a segment or a part of one under its name, unless ClickHouse has it and may not know it any more."""
         signal = entry.signal
-        if entry.in_doubt and self.stored.among(signal, [name]) and not self.stored.remembers(signal, name):
+        if entry.in_doubt and self.stored.among(signal, [name]) and not self._is_remembered(entry, name):
             log.warning("segment %s: ClickHouse may have forgotten its token; only what is missing is inserted", name)
             self.stored.complete(path, signal, name)
         else:
             self._delivery.insert(path, signal, name)
         self._line.works(signal)
         self._complaints.works()
+
+    def _is_remembered(self, entry: Entry, name: str) -> bool:
+        """Tell whether ClickHouse certainly knows the token of a segment it has rows of."""
+        of_an_earlier_process = entry.maybe_stored or entry.letter
+        return not (self._tokens_lost and of_an_earlier_process) and self.stored.remembers(entry.signal, name)
 
     def _store_in_parts(self, entry: Entry, frames: list[memoryview]) -> Content:
         """Insert a segment by halves, of which nothing is stored but perhaps some of these."""

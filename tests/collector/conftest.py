@@ -44,10 +44,10 @@ class Engine:
         written.append(requests)
         return written.freeze()
 
-    def insert(self, path: Path) -> None:
-        """Load a frozen segment once, as the loader does; a refusal is raised."""
+    def insert(self, path: Path, token: str = "") -> None:
+        """Load a frozen segment once, as the loader does but for another token; a refusal is raised."""
         inbox = f"otel.otlp_{path.stem.split('-')[2]}"
-        self.database.insert_file(inbox, path, "ProtobufSingle", insert_settings(path.stem, embedded=True))
+        self.database.insert_file(inbox, path, "ProtobufSingle", insert_settings(token or path.stem, embedded=True))
 
     def store(self, folder: Path, *requests: Request) -> str:
         """Freeze and load; return the segment's name, which its rows carry."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,31 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(StartError, match="--data-dir"):
             DataDir(path, 5)
+
+
+def test_a_boot_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is after a boot until it was recorded, and again when the machine was started anew."""
+    boot = tmp_path / "boot_id"
+    boot.write_text("one\n")
+    monkeypatch.setattr(datadir, "_BOOT_ID", boot)
+    data = DataDir(tmp_path / "data", 1)
+    assert data.is_after_a_boot(), "an earlier version may have used it before the boot"
+    data.record_boot()
+    assert not data.is_after_a_boot()
+    boot.write_text("two\n")
+    assert data.is_after_a_boot()
+    data.record_boot()
+    assert not data.is_after_a_boot()
+    data.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_the_machine_tells_its_boot(tmp_path: Path) -> None:
+    """What Linux says of its boot is what is recorded."""
+    data = DataDir(tmp_path, 1)
+    data.record_boot()
+    assert len((tmp_path / "boot").read_text().strip()) == 36
+    data.close()
 
 
 def test_endpoints(tmp_path: Path) -> None:

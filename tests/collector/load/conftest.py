@@ -69,7 +69,9 @@ class Trouble:
 class Loading:
     """A loader at work on the real engine."""
 
-    def __init__(self, database: Any, folder: Path, decode: Any = "clickhouse", more: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, database: Any, folder: Path, decode: Any = "clickhouse", more: Sequence[Any] = (), **others: bool
+    ) -> None:
         """Keep the journal and the dead letters in `folder`; load over `database`, and over `more` at the same time."""
         self.folder = folder
         self.journal, self.dead_letters = folder / "journal", folder / "dead-letters"
@@ -77,7 +79,7 @@ class Loading:
         self.counters = Counters()
         self.letters = DeadLetters(self.dead_letters)
         databases, scratch = [database, *more], folder / "scratch"
-        self.loader = Loader(databases, self.store, self.dead_letters, scratch, self.counters, decode)
+        self.loader = Loader(databases, self.store, self.dead_letters, scratch, self.counters, decode, **others)
 
     def take(self, path: Path) -> None:
         """Hand over a frozen segment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +96,52 @@ def test_a_restart_after_the_window(
         path.write_bytes(content)
         engine.insert(path)
     assert (stored(paths[0].stem), stored(paths[1].stem, "otel_logs")) == (4, 2)
+
+
+@pytest.mark.parametrize("tokens_lost", [True, False])
+def test_after_a_power_cut(
+    engine: Any, tmp_path: Path, new_loading: Any, request_of: Make, stored: Any, *, tokens_lost: bool
+) -> None:
+    """ClickHouse syncs rows, not tokens: after a power cut a segment may be there whose token is not known.
+
+    To be told so makes the difference: a token that nobody remembers would have the segment stored twice.
+    """
+    running = new_loading(engine.database, tmp_path, tokens_lost=tokens_lost)
+    session, settled = new_session(), threading.Event()
+    path = engine.freeze(running.journal, request_of(body(session, (0, 40))))
+    engine.insert(path, f"{path.stem}-forgotten")
+    running.take(path)
+    running.loader.start(when_settled=settled.set)
+    running.wait()
+    new = engine.freeze(running.journal, request_of(body(session)))
+    running.take(new)
+    running.wait()
+    assert settled.wait(5)
+    assert running.loader.stop(20)
+    times = 1 if tokens_lost else 2
+    assert stored(path.stem) == 2 * times
+    assert stored(new.stem) == 1
+    assert stored.behind(session) == (2 * times + 1, 2 * times + 1)
+
+
+def test_settled(engine: Any, tmp_path: Path, new_loading: Any, request_of: Make) -> None:
+    """Nothing is settled before all that was left is loaded; then once; at once where nothing was left."""
+    running, told = new_loading(engine.database, tmp_path), list[int]()
+    path = engine.freeze(running.journal, request_of(traces(span()).SerializeToString()))
+    running.take(path)
+    running.loader.start(when_settled=lambda: told.append(path.exists()))
+    running.wait()
+    running.wait_until(lambda: told)
+    running.take(engine.freeze(running.journal, request_of(traces(span()).SerializeToString())))
+    running.wait()
+    time.sleep(1.2)  # longer than the loader's time between two looks
+    assert running.loader.stop(20)
+    assert told == [False]
+
+    again = new_loading(engine.database, tmp_path)
+    again.loader.start(when_settled=lambda: told.append(True))
+    again.wait_until(lambda: told == [False, True])
+    assert again.loader.stop(20)
 
 
 @pytest.mark.usefixtures("forgetful")
