@@ -6,7 +6,6 @@ import shutil
 import time
 from pathlib import Path
 
-import pytest
 from balance import assert_balanced
 from otlp_builders import span, traces
 from processes import CollectorProcess
@@ -14,12 +13,11 @@ from processes import CollectorProcess
 SPANS = 30
 
 
-@pytest.mark.parametrize("noticed", [True, False], ids=["after a boot", "unnoticed, to see that it matters"])
-def test_between_insert_and_delete(tmp_path: Path, *, noticed: bool) -> None:
+def test_between_insert_and_delete(tmp_path: Path) -> None:
     """A segment is in ClickHouse and still in the journal, and ClickHouse has lost its token: nothing is stored twice.
 
     ClickHouse syncs rows where it is told to, but never its file of tokens; and that the journal's file was deleted
-    may be lost as well.
+    may be lost as well. (Where the boot goes unnoticed all is there twice: `test_stored.py::test_after_a_power_cut`.)
     """
     collector = CollectorProcess(tmp_path / "data", "--batch-seconds", "3600").start()
     collector.send(traces(*(span("s", {"interaction.type": "event", "session.id": "dark"}) for _ in range(SPANS))))
@@ -37,16 +35,14 @@ def test_between_insert_and_delete(tmp_path: Path, *, noticed: bool) -> None:
     assert any(path.stat().st_size for path in tokens)
     for path in tokens:
         path.write_bytes(b"")
-    if noticed:
-        (collector.data_dir / "boot").write_text("another")
+    (collector.data_dir / "boot").write_text("another")
     collector.start()
     collector.wait_until_stored()
     health = collector.health()
     assert_balanced(health)
     assert health["counters"]["items_recovered"] == health["counters"]["items_stored"] == SPANS
-    times = 1 if noticed else 2
-    assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS * times}]
-    assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS * times}]
+    assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS}]
+    assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS}]
     deadline = time.monotonic() + 10
     while (collector.data_dir / "boot").read_text() == "another":
         assert time.monotonic() < deadline, "that all is settled was never written down"
