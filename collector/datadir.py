@@ -99,8 +99,13 @@ class DataDir:
         return _read(self.path / _FORMAT).get("database") == database
 
     def record_boot(self) -> None:
-        """Say that the directory is used in this boot of the machine, and nothing of an earlier one waits any more."""
-        files.write_whole(self.path / _BOOT, _boot())
+        """Say that the directory is used in this boot of the machine, and nothing of an earlier one waits any more.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.is_after_a_boot():
+            files.write_whole(self.path / _BOOT, _boot())
 
     def is_after_a_boot(self) -> bool:
         """Tell whether the machine was started anew since `record_boot`, or may have been.

@@ -59,7 +59,7 @@ class Loader:
         self._workers = [Worker(each, shared) for each in databases]
         self._prepare: Callable[[], None] | None = None
         self._left: set[Path] = set()  # by an earlier process, and still to be loaded
-        self._when_settled: Callable[[], None] = lambda: None
+        self._when_settled: Callable[[], None] | None = None
         self._unprepared = ""  # what the last try to prepare said
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         dead_letters.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,8 @@ class Loader:
 
         Args:
             prepare: what the database needs first; it is tried until it passes, nothing is asked or sent before.
-            when_settled: called once, on the loader's thread, when nothing an earlier process left waits any more.
+            when_settled: called on the loader's thread when nothing an earlier process left waits any more, and again a
+                moment later if it raises OSError.
         """
         self._prepare, self._when_settled = prepare, when_settled
         self._thread.start()
@@ -158,13 +159,18 @@ class Loader:
 
     def _look_around(self) -> None:
         self._call_letters()
-        if self._left:
-            self._left &= {entry.path for entry in self._line.entries()}
-            self._settle()
+        self._settle()
 
     def _settle(self) -> None:
-        if not self._left:
+        """Say once that nothing an earlier process left waits any more, as soon as that is so and can be said."""
+        if not self._when_settled or any(entry.path in self._left for entry in self._line.entries()):
+            return
+        try:
             self._when_settled()
+        except OSError as error:  # a full disk, say: the same is told at the next look
+            log.debug("that nothing is left is not on record yet: %s", error)
+        else:
+            self._when_settled = None
 
     def _call_letters(self) -> None:
         """Let dead letters join the line that somebody wants sent again."""

@@ -220,8 +220,7 @@ class Worker:
 
     def _is_remembered(self, entry: Entry, name: str) -> bool:
         """Tell whether ClickHouse certainly knows the token of a segment it has rows of."""
-        of_an_earlier_process = entry.maybe_stored or entry.letter
-        return not (self._tokens_lost and of_an_earlier_process) and self.stored.remembers(entry.signal, name)
+        return not (self._tokens_lost and entry.sent_before) and self.stored.remembers(entry.signal, name)
 
     def _store_in_parts(self, entry: Entry, frames: list[memoryview]) -> Content:
         """Insert a segment by halves, of which nothing is stored but perhaps some of these."""

@@ -70,7 +70,13 @@ class Loading:
     """A loader at work on the real engine."""
 
     def __init__(
-        self, database: Any, folder: Path, decode: Any = "clickhouse", more: Sequence[Any] = (), **others: bool
+        self,
+        database: Any,
+        folder: Path,
+        decode: Any = "clickhouse",
+        more: Sequence[Any] = (),
+        *,
+        tokens_lost: bool = False,
     ) -> None:
         """Keep the journal and the dead letters in `folder`; load over `database`, and over `more` at the same time."""
         self.folder = folder
@@ -79,7 +85,9 @@ class Loading:
         self.counters = Counters()
         self.letters = DeadLetters(self.dead_letters)
         databases, scratch = [database, *more], folder / "scratch"
-        self.loader = Loader(databases, self.store, self.dead_letters, scratch, self.counters, decode, **others)
+        self.loader = Loader(
+            databases, self.store, self.dead_letters, scratch, self.counters, decode, tokens_lost=tokens_lost
+        )
 
     def take(self, path: Path) -> None:
         """Hand over a frozen segment."""

@@ -125,13 +125,23 @@ def test_after_a_power_cut(
 
 
 def test_settled(engine: Any, tmp_path: Path, new_loading: Any, request_of: Make) -> None:
-    """Nothing is settled before all that was left is loaded; then once; at once where nothing was left."""
-    running, told = new_loading(engine.database, tmp_path), list[int]()
+    """Nothing is settled before all that was left is loaded; then once; at once where nothing was left.
+
+    That the disk is full then ends nothing: it is told again a moment later.
+    """
+    running, told, refusals = new_loading(engine.database, tmp_path), list[bool](), [OSError(28, "no space left")]
     path = engine.freeze(running.journal, request_of(traces(span()).SerializeToString()))
     running.take(path)
-    running.loader.start(when_settled=lambda: told.append(path.exists()))
+
+    def settle() -> None:
+        if refusals:
+            raise refusals.pop()
+        told.append(path.exists())
+
+    running.loader.start(when_settled=settle)
     running.wait()
     running.wait_until(lambda: told)
+    assert not refusals
     running.take(engine.freeze(running.journal, request_of(traces(span()).SerializeToString())))
     running.wait()
     time.sleep(1.2)  # longer than the loader's time between two looks

@@ -231,15 +231,16 @@ async def served(shelf: Shelf, use: Callable[[str], Any]) -> Any:
         await server.stop(0)
 
 
+def refusal(address: str) -> Any:
+    """Send a span and return the error that comes back."""
+    with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as refused:
+        TraceServiceStub(channel).Export(traces(span()), timeout=30)
+    return refused.value
+
+
 async def test_throttled() -> None:
     """Not now: UNAVAILABLE with RetryInfo, in the standard details and where the Python exporter looks."""
-
-    def ask(address: str) -> Any:
-        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as refused:
-            TraceServiceStub(channel).Export(traces(span()), timeout=30)
-        return refused.value
-
-    error = await served(Shelf(Retryable("the disk is full", retry_after=2.5)), ask)
+    error = await served(Shelf(Retryable("the disk is full", retry_after=2.5)), refusal)
     assert error.code() is grpc.StatusCode.UNAVAILABLE
     info = RetryInfo()
     assert rich_status(error).details[0].Unpack(info)
@@ -249,13 +250,7 @@ async def test_throttled() -> None:
 
 async def test_a_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
     """A fault in the collector: INTERNAL, which no client sends again, with a Status that gives nothing away."""
-
-    def ask(address: str) -> Any:
-        with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as refused:
-            TraceServiceStub(channel).Export(traces(span()), timeout=30)
-        return refused.value
-
-    error = await served(Shelf(RuntimeError("secret")), ask)
+    error = await served(Shelf(RuntimeError("secret")), refusal)
     assert error.code() is grpc.StatusCode.INTERNAL
     assert rich_status(error).code == 13
     assert "secret" not in f"{error.details()} {rich_status(error)}"
