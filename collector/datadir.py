@@ -104,7 +104,7 @@ class DataDir:
         Raises:
             OSError: it cannot be written.
         """
-        if self.is_after_a_boot():
+        if _boot() and self.is_after_a_boot():
             files.write_whole(self.path / _BOOT, _boot())
 
     def is_after_a_boot(self) -> bool:
@@ -113,7 +113,7 @@ class DataDir:
         Then what was written and never synced may be missing, by whoever it was written.
         """
         try:
-            return (self.path / _BOOT).read_bytes() != _boot()
+            return not _boot() or (self.path / _BOOT).read_bytes() != _boot()
         except FileNotFoundError:
             return True
 
@@ -186,7 +186,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _boot() -> bytes:
     try:
         return _BOOT_ID.read_bytes()
-    except FileNotFoundError:  # not Linux: a boot passes unnoticed
+    except FileNotFoundError:  # not Linux: nobody knows
         return b""
 
 
