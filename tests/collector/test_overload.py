@@ -126,6 +126,7 @@ def test_rate_limit(crowd: Crowd) -> None:
         call_until_refused(channel, crowd.few)
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "rate limit" in refused.value.details()
+    assert "google.rpc.retryinfo-bin" in dict(refused.value.trailing_metadata())
     assert crowd.post(crowd.other).status_code == 200
     assert crowd.counters()["refused_rate_limit"] - before == codes.count(503) + 1
     end = time.monotonic() + 10
