@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import IO, Any
@@ -81,13 +80,7 @@ class DataDir:
             if len(kept) == _SECRET_BYTES:
                 return kept
         made = secrets.token_bytes(_SECRET_BYTES)
-        temporary = path.with_name(_SECRET + ".tmp")
-        temporary.touch(mode=0o600)
-        with temporary.open("wb") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        files.write_whole(path, made, mode=0o600)
         return made
 
     def record_format(self, version: str, schema: int, database: str) -> None:

@@ -184,6 +184,18 @@ def test_too_large(small: CollectorProcess, compression: grpc.Compression) -> No
     assert not refused.value.trailing_metadata()  # no RetryInfo: it is not to be sent again
 
 
+def test_a_resource_beside_each_span(small: CollectorProcess) -> None:
+    """What a resource weighs beside each of its spans may be four times the limit; beyond it, RESOURCE_EXHAUSTED."""
+    few, many = (traces(*[span()] * spans, resource={"large": "x" * 1150}) for spans in (6, 7))
+    assert many.ByteSize() < LIMIT
+    with grpc.insecure_channel(small.endpoints["grpc"]) as channel:
+        TraceServiceStub(channel).Export(few, timeout=30)
+        with pytest.raises(grpc.RpcError, match="beside each of 7 items") as refused:
+            TraceServiceStub(channel).Export(many, timeout=30)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "google.rpc.retryinfo-bin" not in dict(refused.value.trailing_metadata())
+
+
 def highest_memory(collector: CollectorProcess) -> int:
     """Return the most memory a process has had, in bytes."""
     assert collector.process
