@@ -180,7 +180,7 @@ def bench_duplicates(console: Console, sent: list[bytes]) -> None:
     tracemalloc.stop()
     table = Table("step", "us a request", title=f"a request of 512 spans, {len(sent[0]):,} bytes; 200,000 remembered")
     for label, step in (
-        ("hash and look up", lambda body: known.find(known.hash(Signal.TRACES, "default", body))),
+        ("hash and look up", lambda body: known.find(known.mark(Signal.TRACES, "default", body))),
         ("validate", VALIDATORS[Signal.TRACES]),
     ):
         took = []
