@@ -139,7 +139,10 @@ class Settings(BaseSettings):
         "recognises none.",
     )
     duplicate_window_requests: int = Field(
-        200_000, ge=1, description="The most bodies that are remembered for that, the latest; 100 bytes each."
+        200_000,
+        ge=1,
+        description="The most bodies that are remembered for that, the latest; 100 bytes each, with an Idempotency-Key "
+        "300.",
     )
     keys_file: Path | None = Field(
         None,

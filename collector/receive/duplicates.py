@@ -13,7 +13,7 @@ handed back at the next start.
                               | or, where the hash is of a name: 0 u32 | the body's own hash, 16 bytes |
 
 Time is the monotonic clock's. In memory, hashes lie in buckets by age, so that the oldest go without being looked for:
-one is remembered for the window and up to a sixteenth longer. 100 bytes each.
+one is remembered for the window and up to a sixteenth longer. 100 bytes each, with a name 300.
 """
 
 from __future__ import annotations
