@@ -181,7 +181,7 @@ def sent_again(bodies: list[bytes]) -> Table:
         known.restore(0.0, number.to_bytes(16))
     size = tracemalloc.get_traced_memory()[0] / REMEMBERED
     tracemalloc.stop()
-    look_up = least(bodies, lambda body: known.find(known.hash(Signal.TRACES, "default", body)))
+    look_up = least(bodies, lambda body: known.find(known.mark(Signal.TRACES, "default", body)))
     rows = [
         ["hash and look up, us", f"{look_up:.0f}"],
         ["validate, us", f"{least(bodies, VALIDATORS[Signal.TRACES]):.0f}"],
