@@ -28,9 +28,9 @@ _TABLES = f"""
 SELECT name, engine, engine_full, partition_key, create_table_query, as_select, dependencies_table
 FROM system.tables WHERE database = '{DATABASE}'
 """  # noqa: S608 - ours
-_COMPUTED = f"""
-SELECT table, name, type, default_expression FROM system.columns
-WHERE database = '{DATABASE}' AND default_kind = 'MATERIALIZED' ORDER BY table, position
+_COLUMNS = f"""
+SELECT table, name, type, default_kind, default_expression FROM system.columns
+WHERE database = '{DATABASE}' ORDER BY table, position
 """  # noqa: S608 - ours
 _STRUCTURE = f"""
 SELECT arrayStringConcat(groupArray(concat(name, ' ', type)), ', ')
@@ -110,6 +110,7 @@ class _Table:
     create: str
     select: str
     views: list[str]
+    types: dict[str, str] = field(default_factory=dict)  # of its columns
     computed: list[str] = field(default_factory=list)  # columns that the table itself adds to the rows it gets
 
 
@@ -138,8 +139,11 @@ class Tables:
 
     def _read(self, signal: str) -> Route:
         tables = {row[0]: _Table(*row) for row in self._database.rows(_TABLES)}
-        for table, column, kind, expression in self._database.rows(_COMPUTED):
-            tables[table].computed.append(f"CAST({expression}, {quoted(kind)}) AS `{column}`")
+        for table, column, kind, default, expression in self._database.rows(_COLUMNS):
+            if known := tables.get(table):  # None: it was made just now
+                known.types[column] = kind
+                if default == "MATERIALIZED":
+                    known.computed.append(f"CAST({expression}, {quoted(kind)}) AS `{column}`")
         name = f"otlp_{signal}"
         if name not in tables:
             raise InboxMissing(
@@ -169,16 +173,26 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
 def _all_steps(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        table = tables[step.table]
-        rows = f"SELECT {', '.join(['*', *table.computed])} FROM ({step.select})" if table.computed else step.select  # noqa: S608 - the database's own SQL
-        yield from _all_steps(tables, list(_steps(tables, table.name, rows)))
+        yield from _all_steps(tables, list(_steps(tables, step.table, _rows(tables, step))))
+
+
+def _rows(tables: dict[str, _Table], step: Step) -> str:
+    """Return the SQL of a view's rows as the views behind it get them: in its target's types, with what that adds."""
+    table, made = tables[step.table], tables[step.view].types
+    casts = ", ".join(
+        f"CAST(`{column}`, {quoted(table.types[column])}) AS `{column}`"
+        for column, kind in made.items()
+        if table.types.get(column, kind) != kind
+    )
+    rows = f"SELECT * REPLACE ({casts}) FROM ({step.select})" if casts else step.select  # noqa: S608 - the database's own SQL
+    return f"SELECT {', '.join(['*', *table.computed])} FROM ({rows})" if table.computed else rows  # noqa: S608 - as above
 
 
 def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
     for step in steps:
         table = tables[step.table]
         if table.engine == "Null":
-            yield from _keepers(tables, list(_steps(tables, table.name, step.select)))
+            yield from _keepers(tables, list(_steps(tables, table.name, _rows(tables, step))))
         else:
             yield Keeper(
                 step=step,
