@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -347,6 +348,7 @@ def main() -> int:
     arguments.add_argument("--events", type=int, default=4, help="how many happen in a round")
     arguments.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS), help="which take turns")
     chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no process and no disk is left behind
     print(f"CHAOS_SEED={chosen.seed}", flush=True)
     end = time.monotonic() + chosen.seconds
     with contextlib.ExitStack() as stack:
