@@ -4,6 +4,7 @@ lock                 held by the one collector that uses the directory
 format.json          version and schema that wrote it, read before anything is touched
 secret               32 random bytes of this directory's own
 boot                 which boot of the machine it was last used in, while nothing of an earlier one was left to load
+decoders             who decoded what waits in the journal and may be in ClickHouse; then, who decodes now
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
@@ -26,6 +27,7 @@ from collector.errors import StartError
 
 DEAD_LETTERS = "dead-letters"
 _FORMAT, _BOOT, _ENDPOINTS, _LOCK, _SECRET = "format.json", "boot", "endpoints.json", "lock", "secret"
+_DECODERS = "decoders"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux: another one after every boot
 _SECRET_BYTES = 32
 
@@ -116,6 +118,22 @@ class DataDir:
             return (self.path / _BOOT).read_bytes() != _boot()
         except FileNotFoundError:
             return True
+
+    def decoders(self) -> set[str]:
+        """Return who decoded what ClickHouse may have of the segments that wait, as `record_decoders` was told."""
+        try:
+            return set((self.path / _DECODERS).read_text().split())
+        except FileNotFoundError:
+            return set()
+
+    def record_decoders(self, decoders: set[str]) -> None:
+        """Say who decodes: one more before anything is sent, one only when nothing waits that another may have sent.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if decoders != self.decoders():
+            files.write_whole(self.path / _DECODERS, " ".join(sorted(decoders)).encode())
 
     def record_endpoints(self, endpoints: dict[str, str]) -> None:
         """Say where the running collector listens."""

@@ -117,6 +117,16 @@ def test_a_boot_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     data.close()
 
 
+def test_decoders(tmp_path: Path) -> None:
+    """Who decoded is on record until told otherwise, and there is none at first."""
+    data = DataDir(tmp_path, 1)
+    assert data.decoders() == set()
+    for decoders in ({"clickhouse"}, {"collector", "clickhouse"}, {"collector"}):
+        data.record_decoders(decoders)
+        assert data.decoders() == decoders
+    data.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 def test_the_machine_tells_its_boot(tmp_path: Path) -> None:
     """What Linux says of its boot is what is recorded."""
