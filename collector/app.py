@@ -95,7 +95,7 @@ class Collector:
                 self._data.scratch,
                 self._counters,
                 settings.decode,
-                tokens_lost=database.embedded and self._data.is_after_a_boot(),
+                tokens_lost=self._data.begin(settings.decode),
             )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(store, limits, self._loader, self._on_sync)
@@ -165,7 +165,7 @@ class Collector:
             grpc_server, grpc_port = self._grpc_server(admission)
             self._journal.start(self._known.restore)
             self._count_recovered()
-            self._loader.start(self._put_off, self._data.record_boot)
+            self._loader.start(self._put_off, lambda: self._data.record_settled(self._settings.decode))
             self._probe.start()
             await grpc_server.start()
             servers = self._http_servers(admission)

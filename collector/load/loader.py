@@ -52,7 +52,7 @@ class Loader:
             counters: where the fate of requests is counted.
             decode: who decodes OTLP. (The embedded engine is the collector's own either way.)
             tokens_lost: whether what an earlier process inserted may be there without its token: ClickHouse does not
-                sync what it remembers of them, and the machine lost its power.
+                sync what it remembers of them, and the machine lost its power; or it was decoded by another one.
         """
         self._line, self._letters, self._complaints = Line(), DeadLetters(dead_letters), Complaints()
         shared = Shared(segments, self._line, self._letters, scratch, counters, self._complaints, decode, tokens_lost)

@@ -163,9 +163,10 @@ class Tables:
     def _read(self, signal: str) -> Route:
         tables = {row[0]: _Table(*row) for row in self._database.rows(_TABLES)}
         for table, column, kind, expression in self._database.rows(_COLUMNS):
-            tables[table].types[column] = kind
-            if expression:
-                tables[table].computed[column] = f"CAST({expression}, {quoted(kind)}) AS `{column}`"
+            if known := tables.get(table):  # None: it was made just now
+                known.types[column] = kind
+                if expression:
+                    known.computed[column] = f"CAST({expression}, {quoted(kind)}) AS `{column}`"
         name = f"otlp_{signal}"
         if name not in tables:
             raise InboxMissing(
@@ -195,18 +196,26 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
 def _all_steps(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        table = tables[step.table]
-        rows = step.select
-        if table.computed:
-            rows = f"SELECT {', '.join(['*', *table.computed.values()])} FROM ({rows})"  # noqa: S608 - the database's own SQL
-        yield from _all_steps(tables, list(_steps(tables, table.name, rows)))
+        yield from _all_steps(tables, list(_steps(tables, step.table, _rows(tables, step))))
+
+
+def _rows(tables: dict[str, _Table], step: Step) -> str:
+    """Return the SQL of a view's rows as the views behind it get them: in its target's types, with what that adds."""
+    table, made = tables[step.table], tables[step.view].types
+    casts = ", ".join(
+        f"CAST(`{column}`, {quoted(table.types[column])}) AS `{column}`"
+        for column, kind in made.items()
+        if table.types.get(column, kind) != kind
+    )
+    rows = f"SELECT * REPLACE ({casts}) FROM ({step.select})" if casts else step.select  # noqa: S608 - the database's own SQL
+    return f"SELECT {', '.join(['*', *table.computed.values()])} FROM ({rows})" if table.computed else rows  # noqa: S608 - as above
 
 
 def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
     for step in steps:
         table = tables[step.table]
         if table.engine == "Null":
-            yield from _keepers(tables, list(_steps(tables, table.name, step.select)))
+            yield from _keepers(tables, list(_steps(tables, table.name, _rows(tables, step))))
         else:
             yield Keeper(
                 step=step,

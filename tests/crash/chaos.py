@@ -1,8 +1,9 @@
 """Chaos: everything that can happen to a collector happens to one, at random, while senders push.
 
 `python tests/crash/chaos.py --seconds 3600` (`make chaos`) goes round by round; each round starts senders, lets some
-events happen, ends them, waits until the collector is done, and counts: every acknowledged span stored once, none
-twice, the aggregate behind the views agrees, the fate counters balance. The seed is printed; `--seed` runs it again.
+events happen, ends them, waits until the collector is done, and counts: every acknowledged span, log record and data
+point stored once, none twice, the aggregate behind the views agrees, the fate counters balance. The seed is printed;
+`--seed` runs it again.
 """
 
 from __future__ import annotations
@@ -11,48 +12,54 @@ import argparse
 import contextlib
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import fuzzing
 import power
 import small_disk
 from balance import assert_balanced
-from processes import PROTOBUF, CollectorProcess
-from senders import SPANS, Sender
+from processes import CollectorProcess
+from senders import ITEMS, SENT, Sender
 from server_process import ClickHouseServer
 
 from collector.clickhouse import EMBEDDED_FOLDER
 from collector.journal import segment
+from collector.request import Signal
 
-NAME = re.compile(rb"r\d+-(?:grpc|http)\d-\d+")  # of a request, as `World.round` and the senders make them
-FLAGS = ("--batch-seconds", "0.2", "--batch-items", "2000", "--disk-reserve-bytes", "0")
+NAME = re.compile(rb"r\d+-(?:grpc|http)\d-\d{6}")  # of a request, as `World.round` and the senders make them
+TABLES = [(table, content) for content in SENT.values() for table in content.tables]
+Found = dict[str, tuple[object, object]]  # of a request, by table: its rows, and how many different ones
+FLAGS = ("--batch-seconds", "0.5", "--batch-items", "2000", "--disk-reserve-bytes", "0")
 CLOCK = Path(__file__).parents[1] / "support" / "clock.py"
 
 
 @dataclass
 class World:
-    """One collector with its data directory, its ClickHouse and its history."""
+    """One collector with its data directory, its ClickHouse and its history; `events` is what can happen to it."""
 
+    name: str
     collector: CollectorProcess
     server: ClickHouseServer | None
+    events: list[Event]
     choose: random.Random
     happened: Counter[str] = field(default_factory=Counter)
     hit: set[str] = field(default_factory=set)  # requests in a damaged frame
     gone: set[str] = field(default_factory=set)  # requests in a truncated segment's missing end
-    events: list[str] = field(default_factory=list)  # of this round
+    now: list[str] = field(default_factory=list)  # the events of this round
     rounds: int = 0
-    acknowledged: int = 0
+    acknowledged: Counter[str] = field(default_factory=Counter)  # requests, by signal
 
-    def round(self, events: list[Callable[[World], None]], pause: tuple[float, float] = (0.1, 1.5)) -> None:
+    def round(self, events: list[Event], pause: tuple[float, float] = (0.1, 1.5)) -> None:
         """Push, let the events happen one after the other, settle, count."""
         self.rounds += 1
-        self.events = [event.__name__ for event in events]
+        self.now = [event.__name__ for event in events]
         senders = [
             Sender(self.collector, f"r{self.rounds}-{protocol}{twice:d}", protocol, twice=twice)
             for protocol in ("grpc", "http")
@@ -83,33 +90,46 @@ class World:
         assert not [sender.failure for sender in senders if sender.failure], [sender.failure for sender in senders]
         assert_balanced(self.collector.health())
         prefix = f"r{self.rounds}-"
-        stored = {
-            row["name"]: (row["n"], row["ids"])
+        acknowledged = {name: signal for sender in senders for name, signal in sender.acknowledged.items()}
+        sent = acknowledged | {name: signal for sender in senders for name, signal in sender.unsure.items()}
+        stored = self.stored(prefix)
+        assert stored.keys() <= sent.keys(), f"never sent: {sorted(stored.keys() - sent.keys())[:10]}"
+        doubled = {name: found for name, found in stored.items() if found.items() - whole(sent[name]).items()}
+        assert not doubled, (
+            f"in a table in part, or more than once, as (rows, ids): {doubled}; {self.evidence(doubled)}"
+        )
+        lacking = {name for name in acknowledged | stored if stored.get(name, {}).keys() != whole(sent[name]).keys()}
+        lost = lacking - self.hit - self.gone
+        assert not lost, f"lost, wholly or in a table: {sorted(lost)[:10]}; {self.evidence(lost)}"
+        thrown = lacking - self.gone - self.set_aside(lacking)
+        assert not thrown, f"damaged and not set aside: {sorted(thrown)[:10]}"
+        self.count_sessions({name for name in stored if sent[name] is Signal.TRACES}, prefix)
+        self.acknowledged.update(signal.label for signal in acknowledged.values())
+
+    def stored(self, prefix: str) -> dict[str, Found]:
+        """Return the requests whose names begin so, each with what the tables have of it."""
+        stored: dict[str, Found] = defaultdict(dict)
+        for table, content in TABLES:
             for row in self.ask(
-                "SELECT SpanName AS name, count() AS n, uniqExact(SpanId) AS ids FROM otel.otel_traces "
-                f"WHERE startsWith(SpanName, '{prefix}') GROUP BY name"
-            )
-        }
-        acknowledged = {name for sender in senders for name in sender.acknowledged}
-        unsure = {name for sender in senders for name in sender.unsure}
-        lost = acknowledged - stored.keys()
-        assert lost <= self.hit | self.gone, f"lost: {sorted(lost - self.hit - self.gone)[:10]}"
-        assert lost - self.gone <= self.set_aside(lost), f"lost and not set aside: {sorted(lost - self.gone)[:10]}"
-        assert set(stored) <= acknowledged | unsure
-        doubled = {name: found for name, found in stored.items() if found != (SPANS, SPANS)}
-        assert not doubled, f"not stored whole, or more than once, as (rows, ids): {doubled}; {self.evidence(doubled)}"
-        self.count_sessions(set(stored), prefix)
-        self.acknowledged += len(acknowledged)
+                f"SELECT {content.name} AS name, count() AS n, uniqExact({content.attributes}['item']) AS ids "
+                f"FROM otel.{table} WHERE startsWith(name, '{prefix}') GROUP BY name"
+            ):
+                stored[str(row["name"])][table] = (row["n"], row["ids"])
+        return stored
 
     def evidence(self, names: Iterable[str]) -> str:
         """Say where these requests lie, what was damaged, and what happened in this round."""
         listed = ", ".join(f"'{name}'" for name in names)
-        rows = self.ask(
-            "SELECT SpanName AS name, JournalSegment AS segment, toString(ReceivedAt) AS received, count() AS rows "
-            f"FROM otel.otel_traces WHERE SpanName IN ({listed}) GROUP BY ALL ORDER BY ALL"
-        )
+        rows = [
+            (table, *row.values())
+            for table, content in TABLES
+            for row in self.ask(
+                f"SELECT {content.name} AS name, JournalSegment, toString(ReceivedAt) AS received, count() AS rows "
+                f"FROM otel.{table} WHERE name IN ({listed}) GROUP BY ALL ORDER BY ALL"
+            )
+        ]
         damaged = sorted((self.hit | self.gone) & set(names))
-        return f"{'server' if self.server else 'embedded'}, {self.events}, damaged {damaged}, {rows}"
+        return f"{self.name}, {self.now}, damaged {damaged}, {rows}"
 
     def count_sessions(self, stored: set[str], prefix: str) -> None:
         """See that the aggregate has each request's session with its spans.
@@ -123,7 +143,7 @@ class World:
                 f"SELECT session_id, interactions FROM otel.sessions WHERE startsWith(session_id, '{prefix}')"
             )
         }
-        wrong = {name: sessions.get(name) for name in stored | sessions.keys() if sessions.get(name) != SPANS}
+        wrong = {name: sessions.get(name) for name in stored | sessions.keys() if sessions.get(name) != ITEMS}
         assert not wrong.keys() - self.hit - self.gone, f"sessions with another number of spans: {wrong}"
 
     def set_aside(self, names: set[str]) -> set[str]:
@@ -143,6 +163,14 @@ class World:
     def journal(self) -> Path:
         """The journal's folder."""
         return self.collector.data_dir / "journal"
+
+
+Event = Callable[[World], None]
+
+
+def whole(signal: Signal) -> Found:
+    """Return what the tables have of a request of this signal that is stored once."""
+    return {table: (rows, rows) for table, rows in SENT[signal].tables.items()}
 
 
 # What can happen to the collector.
@@ -182,7 +210,7 @@ def lost_power(world: World) -> None:
 def damaged(world: World) -> None:
     """SIGKILL, and one byte of one waiting frame is another when it starts again."""
     world.collector.kill()
-    waiting = [path for path in world.journal.glob("*-traces*") if path.suffix in {segment.OPEN, segment.READY}]
+    waiting = [*world.journal.glob("*" + segment.OPEN), *world.journal.glob("*" + segment.READY)]
     if waiting:
         path = world.choose.choice(waiting)
         data = path.read_bytes()
@@ -200,7 +228,7 @@ def damaged(world: World) -> None:
 def truncated(world: World) -> None:
     """SIGKILL, and one waiting segment ends where it should not."""
     world.collector.kill()
-    waiting = [path for path in world.journal.glob("*-traces*" + segment.READY) if path.stat().st_size]
+    waiting = [path for path in world.journal.glob("*" + segment.READY) if path.stat().st_size]
     if waiting:
         path = world.choose.choice(waiting)
         data = path.read_bytes()
@@ -219,25 +247,15 @@ def clock_jumped(world: World) -> None:
 
 def disk_filled(world: World) -> None:
     """The disk of the journal is full for a while."""
-    if not world.journal.is_mount():
-        return
     ballast = small_disk.fill(world.journal)
     time.sleep(world.choose.uniform(0.2, 2))
     ballast.unlink()
 
 
 def fuzzed(world: World) -> None:
-    """Garbage: random bytes, broken protobuf, broken JSON, bombs; each is refused and hurts nobody."""
-    address = f"http://{world.collector.endpoints['http']}"
-    with httpx.Client(timeout=30) as client:
-        for _ in range(30):
-            path = world.choose.choice(["/v1/traces", "/v1/logs", "/v1/metrics", "/nowhere"])
-            headers = world.choose.choice(
-                [PROTOBUF, {"content-type": "application/json"}, PROTOBUF | {"content-encoding": "gzip"}, {}]
-            )
-            body = b"\x0a" * world.choose.randrange(3) + world.choose.randbytes(world.choose.randrange(2000))
-            status = client.post(address + path, content=body, headers=headers).status_code
-            assert status < 500, f"{path} {headers} {body.hex()}: {status}"
+    """Garbage and bombs: each is refused, or does no harm."""
+    fuzzing.over_http(f"http://{world.collector.endpoints['http']}", world.choose)
+    fuzzing.over_grpc(world.collector.endpoints["grpc"], world.choose)
 
 
 # What can happen to a ClickHouse server.
@@ -294,36 +312,29 @@ def _server(world: World) -> ClickHouseServer:
 
 
 EMBEDDED = [killed, restarted, killed_twice, lost_power, damaged, truncated, disk_filled, clock_jumped, fuzzed]
-SERVER = [
-    killed,
-    restarted,
-    lost_power,
-    disk_filled,
-    fuzzed,
-    server_died,
-    server_lost_power,
-    both_died,
-    server_failed,
-    server_slow,
-]
+SERVER = [killed, restarted, lost_power, damaged, truncated, disk_filled, fuzzed]
+SERVER += [server_died, server_lost_power, both_died, server_failed, server_slow]
+WORLDS = {"embedded": EMBEDDED, "server": SERVER, "decoding": SERVER}  # in the last the collector decodes
 
 
 @contextlib.contextmanager
-def world(folder: Path, seed: int, *, with_server: bool) -> Iterator[World]:
-    """A world to break; whatever runs in it ends with the block."""
-    server = ClickHouseServer(folder / "server") if with_server else None
+def world(folder: Path, seed: int, name: str) -> Iterator[World]:
+    """One of `WORLDS`, to be broken; whatever runs in it ends with the block."""
+    server = ClickHouseServer(folder / "server") if name != "embedded" else None
     flags = FLAGS
     if server:
         server.start()
         flags += ("--clickhouse-url", server.url, "--parallel-loads", "3")
+        flags += ("--decode", "collector" if name == "decoding" else "clickhouse")
     with small_disk.mounted(folder / "data" / "journal", "64m") as worked:
         if not worked:
             print("the disk is never full in this run: mounting a small one takes root", flush=True)
+        events = [event for event in WORLDS[name] if worked or event is not disk_filled]
         collector = CollectorProcess(folder / "data", *flags)
         collector.program = [str(power.SCRIPT)]
         collector.start()
         try:
-            yield World(collector, server, random.Random(seed))
+            yield World(name, collector, server, events, random.Random(f"{seed} {name}"))
         finally:
             if collector.process and collector.process.poll() is None:
                 collector.kill()
@@ -337,30 +348,31 @@ def main() -> int:
     arguments.add_argument("--seconds", type=float, default=3600)
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     arguments.add_argument("--events", type=int, default=4, help="how many happen in a round")
+    arguments.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS), help="which take turns")
     chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # no process and no disk is left behind
     print(f"CHAOS_SEED={chosen.seed}", flush=True)
     end = time.monotonic() + chosen.seconds
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        worlds = [
-            (stack.enter_context(world(folder / name, chosen.seed, with_server=name == "server")), events)
-            for name, events in (("embedded", EMBEDDED), ("server", SERVER))
-            if (folder / name).mkdir() is None
-        ]
+        worlds = []
+        for name in chosen.worlds:
+            (folder / name).mkdir()
+            worlds.append(stack.enter_context(world(folder / name, chosen.seed, name)))
         while time.monotonic() < end:
-            for each, events in worlds:
-                each.round(each.choose.choices(events, k=chosen.events))
-            _report(worlds, end - time.monotonic())
+            for each in worlds:
+                each.round(each.choose.choices(each.events, k=chosen.events))
+                _report(each, end - time.monotonic())
     return 0
 
 
-def _report(worlds: list[tuple[World, list[Callable[[World], None]]]], left: float) -> None:
-    for each, _ in worlds:
-        print(
-            f"{'server' if each.server else 'embedded'}: {each.rounds} rounds, {each.acknowledged} requests of {SPANS} "
-            f"spans acknowledged, 0 lost, 0 doubled; {dict(each.happened)}; {max(left, 0):.0f} s left",
-            flush=True,
-        )
+def _report(world: World, left: float) -> None:
+    print(
+        f"{world.name}: {world.rounds} rounds, {dict(world.acknowledged)} requests of {ITEMS} items acknowledged, "
+        f"0 lost, 0 doubled, {len(world.hit)} damaged, {len(world.gone)} cut off; {dict(world.happened)}; "
+        f"{max(left, 0):.0f} s left",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

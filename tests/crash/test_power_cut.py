@@ -42,7 +42,7 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     for path in (tmp_path / "before").iterdir():
         shutil.copy(path, journal)
     forget_tokens(collector.data_dir)
-    (collector.data_dir / "boot").write_text("another")
+    (collector.data_dir / "settled").write_text("clickhouse another-boot")
     collector.start()
     collector.wait_until_stored()
     health = collector.health()
@@ -51,7 +51,7 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS}]
     assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS}]
     deadline = time.monotonic() + 10
-    while (collector.data_dir / "boot").read_text() == "another":
+    while not (collector.data_dir / "settled").exists():
         assert time.monotonic() < deadline, "that all is settled was never written down"
         time.sleep(0.05)
     assert collector.stop() == 0

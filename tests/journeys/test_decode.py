@@ -9,8 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from otlp_builders import log_record, logs, span, traces
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, SummaryDataPoint
+from otlp_builders import POINTS, attributes, exemplar, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
+from senders import SENT
 from server_process import ClickHouseServer
 
 from collector.journal.segment import Segment
@@ -29,6 +31,19 @@ VALUES: dict[str, Any] = {
     "list": ["a", 1, None, 2.5],
     "map": {"b": 1, "a": "x/y"},
 }
+SEEN = {
+    "exemplars": [exemplar(VALUES, as_int=2**63 - 1, trace_id=b"t" * 16, span_id=b"s" * 8), exemplar(as_double=0.5)]
+}
+BUCKETS = {"offset": -3, "bucket_counts": [0, 2**64 - 1]}
+OF_POINT: dict[str, dict[str, Any]] = {
+    "gauge": SEEN | {"as_int": -(2**63), "flags": 1},
+    "sum": SEEN | {"as_double": float("nan")},
+    "histogram": SEEN | {"count": 3, "sum": 0.0, "max": 1e300, "bucket_counts": [1, 2], "explicit_bounds": [0.5]},
+    "exponential_histogram": SEEN
+    | {"count": 2**64 - 1, "scale": -2, "zero_count": 1, "positive": BUCKETS, "min": -1.5},
+    "summary": {"count": 2, "sum": 3.0, "quantile_values": [SummaryDataPoint.ValueAtQuantile(quantile=0.5, value=1.5)]},
+}
+OF_METRIC: dict[str, dict[str, Any]] = {"sum": {"is_monotonic": True, "aggregation_temporality": 2}}
 TABLES = "SELECT name, engine FROM system.tables WHERE database = 'otel' AND engine LIKE '%MergeTree' ORDER BY name"
 COLUMNS = "SELECT name, type FROM system.columns WHERE database = 'otel' AND table = {table:String} ORDER BY position"
 OWN = {"schema_migrations", "tenant_settings"}  # written by the collector itself, with the time
@@ -48,14 +63,22 @@ def bodies(now: int) -> list[tuple[Signal, bytes, str]]:
         (Signal.TRACES, traces(*days).SerializeToString(), "b"),
         (Signal.TRACES, traces().SerializeToString(), "no spans"),
         (Signal.LOGS, logs(*records, resource=VALUES).SerializeToString(), "c"),
+        (Signal.METRICS, metrics(*map(measured, POINTS), resource=VALUES).SerializeToString(), "d"),
     ]
+
+
+def measured(kind: str) -> Metric:
+    """Make a metric of a kind, of two days, with all that those of its kind have."""
+    days = [{"time_unix_nano": time.time_ns() - n * DAY} for n in (0, 40)]
+    own = {"metadata": attributes(VALUES), "unit": "ms"} | OF_METRIC.get(kind, {})
+    return metric(kind, *(point(kind, VALUES, **OF_POINT[kind], **day) for day in days), name=kind, **own)
 
 
 def journal(folder: Path) -> None:
     """Write what an earlier process left."""
     folder.mkdir(parents=True)
     now = time.time_ns()
-    for signal in (Signal.TRACES, Signal.LOGS):
+    for signal in Signal:
         segment = Segment(folder, signal)
         segment.append([Request(kind, body, 1, "t", now, peer) for kind, body, peer in bodies(now) if kind is signal])
         segment.freeze()
@@ -97,11 +120,70 @@ def test_one_sql_two_places(server: ClickHouseServer, tmp_path: Path) -> None:
     assert {table: len(rows) for table, rows in decoded_there.items()}.items() >= {
         ("otel_traces", 23),
         ("otel_logs", 2),
+        *((f"otel_metrics_{kind}", 2) for kind in POINTS),
     }
     for table, rows in decoded_there.items():
         assert decoded_here[table] == rows, table
     assert letters_here == letters_there
     assert [peer for _, peer, _ in letters_here] == ["poison"]
+
+
+def test_another_decoder(server: ClickHouseServer, tmp_path: Path) -> None:
+    """Who decodes may be another one at each start, with segments in ClickHouse of which it never said so: once each.
+
+    The third run finds the first request there, and inserts the second; the last one finds both.
+    """
+    collector = CollectorProcess(tmp_path / "data")
+
+    def start(decode: str, **faults: float) -> None:
+        server.faults(**faults)
+        collector.flags = ("--clickhouse-url", server.url, "--batch-seconds", "0.1", "--decode", decode)
+        collector.start()
+
+    start("clickhouse", lie=1)
+    send(collector, "first")
+    wait_for(server, "first")
+    collector.kill()
+    start("clickhouse", refuse=1)
+    send(collector, "second")
+    collector.kill()
+    start("collector", lie=1)
+    wait_for(server, "first", "second")
+    collector.kill()
+    start("clickhouse")
+    collector.wait_until_stored()
+    assert stored(server) == once("first", "second")
+    assert collector.stop() == 0
+
+
+def send(collector: CollectorProcess, name: str) -> None:
+    """Send a request of each signal."""
+    for content in SENT.values():
+        collector.send(content.make(name))
+
+
+def once(*names: str) -> dict[tuple[str, object], object]:
+    """Return what is stored of these requests if each is stored once."""
+    tables = [each for content in SENT.values() for each in content.tables.items()]
+    return {(table, name): rows for table, rows in tables for name in names}
+
+
+def stored(server: ClickHouseServer) -> dict[tuple[str, object], object]:
+    """Return how many rows of which request are in which table."""
+    return {
+        (table, row["name"]): row["n"]
+        for content in SENT.values()
+        for table in content.tables
+        for row in server.ask(f"SELECT {content.name} AS name, count() AS n FROM otel.{table} GROUP BY name")
+    }
+
+
+def wait_for(server: ClickHouseServer, *names: str) -> None:
+    """Wait until every table has something of each of these requests."""
+    deadline = time.monotonic() + 120
+    while stored(server).keys() < once(*names).keys():
+        assert time.monotonic() < deadline, stored(server)
+        time.sleep(0.1)
 
 
 class _Running:

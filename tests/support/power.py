@@ -74,7 +74,7 @@ def cut(journal: Path, choose: random.Random) -> None:
     for path in notes.glob("*" + READY):
         if choose.random() < 0.8:
             shutil.copy(path, journal)
-    (journal.parent / "boot").write_text("another")
+    (journal.parent / "settled").write_text("clickhouse another-boot")
 
 
 def cut_tokens(clickhouse: Path, choose: random.Random) -> None:

@@ -32,9 +32,9 @@ START_SECONDS = 60
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
-def _client() -> httpx.Client:
+def plain_client(timeout: float = 30) -> httpx.Client:
     """Make a client for plain HTTP: reading the system's CAs would cost 50 ms each time."""
-    return httpx.Client(timeout=30, verify=False, trust_env=False)  # noqa: S501 - nothing to verify
+    return httpx.Client(timeout=timeout, verify=False, trust_env=False)  # noqa: S501 - nothing to verify
 
 
 class CollectorProcess:
@@ -101,14 +101,14 @@ class CollectorProcess:
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
         """Send over HTTP."""
-        with _client() as client:
+        with plain_client() as client:
             return client.post(
                 f"http://{self.endpoints['http']}{path}", content=body, headers=self._shown() | (headers or PROTOBUF)
             )
 
     def health(self) -> dict[str, Any]:
         """Ask how it is."""
-        with _client() as client:
+        with plain_client() as client:
             answer: dict[str, Any] = client.get(f"http://{self.endpoints['http']}/health", headers=self._shown()).json()
         return answer
 

@@ -118,6 +118,32 @@ def test_rows_in_any_table_are_found(engine: Any, tmp_path: Path, request_of: Ma
     assert asking.among("metrics", [path.stem]) == {path.stem}
 
 
+def test_what_is_missing_is_inserted(engine: Any, tmp_path: Path, request_of: Make) -> None:
+    """Of a segment whose token is forgotten, tables and days that are there are left alone, and the others filled."""
+    tables = Tables(engine.database)
+    asking = Stored(engine.database, tables, Decoder(engine.database, tmp_path))
+    days = [request_of(of_kinds(*POINTS, time_unix_nano=n * DAY), Signal.METRICS) for n in (700, 701)]
+    path = engine.freeze(tmp_path, *days)
+    engine.insert(path, f"{path.stem}-forgotten")
+    engine.database.command("ALTER TABLE otel.otel_metrics_gauge DROP PARTITION '1971-12-02'")
+    for day in ("1971-12-02", "1971-12-03"):
+        engine.database.command(f"ALTER TABLE otel.otel_metrics_sum DROP PARTITION '{day}'")
+    there = dict.fromkeys(TABLES, 2)
+    assert stored(engine, path.stem) == there | {"otel.otel_metrics_gauge": 1, "otel.otel_metrics_sum": 0}
+    for _ in range(2):
+        asking.complete(path, "metrics", path.stem)
+        assert stored(engine, path.stem) == there
+
+
+def test_each_view_alone(engine: Any, tmp_path: Path, request_of: Make) -> None:
+    """Each view can be run over a segment by itself, as it is to find out which refuses a request."""
+    route, decoder = Tables(engine.database).route("metrics"), Decoder(engine.database, tmp_path)
+    path = engine.freeze(tmp_path, request_of(of_kinds(*POINTS), Signal.METRICS))
+    assert len(route.steps) == 1 + len(POINTS)
+    for step in route.steps:
+        decoder.check(path, route, step)
+
+
 def test_values_that_a_double_cannot_hold(engine: Any, tmp_path: Path, request_of: Make) -> None:
     """Integers above 2^53 are kept exactly, beside the double that the exporter would write."""
     name = secrets.token_hex(8)
