@@ -28,4 +28,4 @@ def test_whatever_happens(tmp_path: Path, seed: int, name: str) -> None:
     with world(tmp_path, seed, name) as broken:
         broken.round(broken.choose.sample(broken.events, k=EVENTS), PAUSE)
         counts = [broken.acknowledged[signal.label] for signal in SENT]
-        assert min(counts) > 20, "the senders hardly got through: the test would prove little"
+        assert min(counts) > 5, "the senders hardly got through: the test would prove little"

@@ -154,13 +154,11 @@ def test_a_client_that_leaves_before_its_message(collector: CollectorProcess) ->
 
             channel.stream_unary(EXPORT)(nothing(), timeout=wait)
 
-    for number in range(20):
-        with pytest.raises(grpc.RpcError):
-            left(0.02 + number / 1000)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while collector.health()["counters"].get("refused_no_message", 0) - before < 20:
         assert time.monotonic() < deadline, collector.health()["counters"]
-        time.sleep(0.05)
+        with pytest.raises(grpc.RpcError):
+            left(0.03)  # some leave before they are there at all
     assert "Traceback" not in collector.log.read_text()
 
 
