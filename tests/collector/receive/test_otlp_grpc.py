@@ -153,11 +153,10 @@ def test_a_client_that_leaves_before_its_message(collector: CollectorProcess) ->
             gone.wait(60)
             yield b""
 
-        with grpc.insecure_channel(collector.endpoints["grpc"]) as channel, pytest.raises(grpc.RpcError):
-            try:
+        with grpc.insecure_channel(collector.endpoints["grpc"]) as channel:
+            with pytest.raises(grpc.RpcError):
                 channel.stream_unary(EXPORT)(nothing(), timeout=0.05)
-            finally:
-                gone.set()
+            gone.set()
 
     deadline = time.monotonic() + 60
     while collector.health()["counters"].get("refused_no_message", 0) - before < 10:
