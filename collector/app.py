@@ -21,7 +21,7 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from collector import health, tls, unix_socket
+from collector import datadir, health, tls, unix_socket
 from collector.access import row_policies
 from collector.access.admission import Admission
 from collector.access.doorman import Doorman, presented
@@ -95,7 +95,7 @@ class Collector:
                 self._data.scratch,
                 self._counters,
                 settings.decode,
-                tokens_lost=self._data.begin(settings.decode),
+                tokens_lost=self._data.doubts_tokens(self._circumstances),
             )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(store, limits, self._loader, self._on_sync)
@@ -125,6 +125,11 @@ class Collector:
         chosen = self._settings
         rates = Rates(self._ring, Rate(chosen.requests_per_second, chosen.bytes_per_second), chosen.burst_seconds)
         return Admission(self._doorman, rates, Room(chosen.memory_limit_mib << 20), chosen.request_seconds)
+
+    @property
+    def _circumstances(self) -> str:
+        """Where they are others, ClickHouse does not know the tokens of what was sent before."""
+        return datadir.decoded_by(self._settings.decode) if self._settings.clickhouse_url else datadir.after_boot()
 
     def _prepare(self, database: ClickHouse) -> None:
         if count := migrator.migrate(database):
@@ -165,7 +170,7 @@ class Collector:
             grpc_server, grpc_port = self._grpc_server(admission)
             self._journal.start(self._known.restore)
             self._count_recovered()
-            self._loader.start(self._put_off, lambda: self._data.record_settled(self._settings.decode))
+            self._loader.start(self._put_off, lambda: self._data.record_settled(self._circumstances))
             self._probe.start()
             await grpc_server.start()
             servers = self._http_servers(admission)

@@ -3,7 +3,7 @@
 lock                 held by the one collector that uses the directory
 format.json          version and schema that wrote it, read before anything is touched
 secret               32 random bytes of this directory's own
-settled              the boot of the machine and the decoder under which all that waits, if it was sent, was sent
+settled              the boot of the machine, or for a server the decoder, at which all that waits was sent, if it was
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
@@ -91,29 +91,29 @@ class DataDir:
         """Tell whether a collector of this directory has brought this database to its schema, the last one it used."""
         return _read(self.path / _FORMAT).get("database") == database
 
-    def begin(self, decode: str) -> bool:
-        """Tell whether ClickHouse may have segments that wait here under tokens it does not know, until it is settled.
+    def doubts_tokens(self, circumstances: str) -> bool:
+        """Tell whether segments that wait may be in ClickHouse under tokens it does not know, until that is settled.
 
-        That is so after a boot of the machine, as it does not sync what it remembers of tokens, and where another one
-        decoded, as it makes of a token another one for each view. Where nobody can tell, it may be so.
+        That is so where they were sent in other circumstances than these, `after_boot` or `decoded_by`, or where nobody
+        knows.
 
         Raises:
-            OSError: it cannot be written that it is so.
+            OSError: it cannot be put on record.
         """
         settled = self.path / _SETTLED
-        if _boot() and settled.exists() and settled.read_text() == _circumstances(decode):
+        if circumstances and settled.exists() and settled.read_text() == circumstances:
             return False
         settled.unlink(missing_ok=True)
         return True
 
-    def record_settled(self, decode: str) -> None:
-        """Say that nothing waits any more that was sent before the boot of this machine, or decoded elsewhere.
+    def record_settled(self, circumstances: str) -> None:
+        """Say that nothing waits any more that may have been sent in other circumstances.
 
         Raises:
             OSError: it cannot be written.
         """
-        if _boot() and not (self.path / _SETTLED).exists():
-            files.write_whole(self.path / _SETTLED, _circumstances(decode).encode())
+        if circumstances and not (self.path / _SETTLED).exists():
+            files.write_whole(self.path / _SETTLED, circumstances.encode())
 
     def record_endpoints(self, endpoints: dict[str, str]) -> None:
         """Say where the running collector listens."""
@@ -142,6 +142,19 @@ def refuse_newer(path: Path, schema: int) -> None:
             f"{written['schema']}, this version knows {schema}; nothing was touched",
             hint="run that version or a newer one, or choose another directory with --data-dir",
         )
+
+
+def after_boot() -> str:
+    """Return which boot of the machine it is: the embedded engine does not sync what it remembers of tokens."""
+    try:
+        return f"boot {_BOOT_ID.read_text().strip()}"
+    except OSError:  # not Linux: nobody knows
+        return ""
+
+
+def decoded_by(decode: str) -> str:
+    """Return who decodes for a server: it makes of a token another one for each view."""
+    return f"decode {decode}"
 
 
 def is_in_use(path: Path) -> bool:
@@ -179,17 +192,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _unreadable(path, "it is no JSON object")
     return content
-
-
-def _circumstances(decode: str) -> str:
-    return f"{decode} {_boot()}"
-
-
-def _boot() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except FileNotFoundError:  # not Linux: nobody knows
-        return ""
 
 
 def _unreadable(path: Path, why: str) -> StartError:

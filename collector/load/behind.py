@@ -3,8 +3,9 @@
 They do not say which segments are in them. Where the same block may come twice without harm (minima, maxima) it is
 inserted again. Where something adds up, the sums of some groups of the segment tell: an aggregate that has all the rows
 of a group that the keeper has, or lacks fewer than the segment brought, has the segment's block, for a block is there
-whole or not at all. That is wrong only where another block lacks that has the very same groups, and more in each of
-them; so many groups are looked at, one segment after the other, and the newest first, as those lack that came last.
+whole or not at all. A group of which the keeper has less than the aggregate, because old partitions were dropped, tells
+nothing. What is told is wrong only where another block lacks that has the very same groups, and more in each of them.
+So many groups are looked at, while nothing else is inserted, the newest segment first, as those lack that came last.
 """
 
 from __future__ import annotations
@@ -23,20 +24,20 @@ class Behind:
         """Ask and insert through this connection."""
         self._database = database
 
-    def complete(self, keeper: Keeper, rows: str, name: str) -> None:
-        """Insert what the aggregates behind a keeper lack of a segment.
+    def complete(self, keeper: Keeper, rows: str, token: str) -> None:
+        """Insert what the aggregates behind a keeper lack of some rows.
 
         Args:
             keeper: the table that feeds them.
-            rows: SELECT of the rows of the segment that the keeper has.
-            name: of the segment; what is inserted carries it in its token, so that it may be tried again.
+            rows: SELECT of these rows, which the keeper has, and which came in one insert.
+            token: under which they are inserted, so that it may be tried again.
 
         Raises:
             ClickHouseError, OSError: nobody knows how much of it happened; try again.
         """
         for aggregate in keeper.behind:
             if not (aggregate.sum and self._has(keeper, aggregate, rows)):
-                self._insert(aggregate, rows, name)
+                self._insert(aggregate, rows, token)
 
     def _has(self, keeper: Keeper, aggregate: Aggregate, rows: str) -> bool:
         """Tell whether an aggregate has these rows, by the groups that they are in."""
@@ -56,15 +57,16 @@ class Behind:
               SELECT {keys}, {added} FROM {aggregate.step.target}
               WHERE ({keys}) IN (SELECT {keys} FROM brought) GROUP BY {keys}
             ) AS there USING ({keys})
+            WHERE kept.added >= there.added
         """  # noqa: S608 - the database's own SQL
         groups, complete = self._database.rows(sql)[0]
         return bool(complete) or not groups
 
-    def _insert(self, aggregate: Aggregate, rows: str, name: str) -> None:
+    def _insert(self, aggregate: Aggregate, rows: str, token: str) -> None:
         select = _of(aggregate, rows)
         given = {row[0] for row in self._database.rows(f"DESCRIBE TABLE ({select})")}
         columns = ", ".join(column for column in aggregate.columns if column in given)
-        settings = settings_clause(block_settings(f"{name}-behind"))
+        settings = settings_clause(block_settings(token))
         self._database.command(
             f"INSERT INTO {aggregate.step.target} ({columns}) SELECT {columns} FROM ({select}) {settings}"  # noqa: S608 - as above
         )

@@ -1,5 +1,7 @@
 """Who is loaded next: urgent ones first, then those in trouble, then each signal in its turn, oldest first.
 
+What an earlier process may have sent comes before all others, the newest first.
+
 - Urgent segments hold critical errors; the newest of them comes first, because somebody is looking at it.
 - A segment whose outcome nobody knows comes before new ones, so that ClickHouse has not forgotten its token meanwhile.
 - Traces, logs, metrics and replayed letters take turns, so a long line of one never holds up the others.
@@ -149,6 +151,15 @@ class Line:
                 if entry or now >= deadline or self._is_drained():
                     return entry
                 self._condition.wait(min([deadline, *(each.not_before for each in self._candidates())]) - now)
+        return None
+
+    def take_doubted(self) -> Entry | None:
+        """Return who is next of those that an earlier process may have sent and nobody tried yet; None if nobody is."""
+        with self._condition:
+            entry = next((each for each in self._troubled if each.maybe_stored and not each.tries), None)
+            if entry and not self._closed:
+                self._troubled.remove(entry)
+                return entry
         return None
 
     def _candidates(self) -> list[Entry]:

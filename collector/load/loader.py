@@ -59,7 +59,6 @@ class Loader:
         self._workers = [Worker(each, shared) for each in databases]
         self._prepare: Callable[[], None] | None = None
         self._left: set[Path] = set()  # by an earlier process, and still to be loaded
-        self._asked_for: set[str] = set()  # letters that an earlier process was to send again
         self._when_settled: Callable[[], None] | None = None
         self._unprepared = ""  # what the last try to prepare said
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -109,6 +108,8 @@ class Loader:
         self._ask_about_what_was_left()
         self._settle()
         first, *others = self._workers
+        while entry := self._line.take_doubted():  # before anything else is inserted, and one after the other
+            first.attempt(entry)
         helpers = [threading.Thread(target=self._work, args=(each,), name="loader", daemon=True) for each in others]
         for helper in helpers:
             helper.start()
@@ -142,7 +143,7 @@ class Loader:
 
     def _ask_about_what_was_left(self) -> None:
         left = self._line.entries()
-        self._left, self._asked_for = {entry.path for entry in left}, set(self._letters.wanted())
+        self._left = {entry.path for entry in left}
         for folder in {entry.path.parent for entry in left}:
             for note in folder.glob("*" + PARTS):
                 if not any(entry.name == note.stem for entry in left):
@@ -151,8 +152,11 @@ class Loader:
         while signals and not self._line.ended:
             try:
                 for signal in sorted(signals):
-                    names = (entry.name for entry in left if entry.signal == signal)
-                    self._line.doubt(self._workers[0].stored.among(signal, names))
+                    names = {entry.name for entry in left if entry.signal == signal}
+                    apart = {
+                        entry.name for entry in left if entry.name in names and entry.path.with_suffix(PARTS).exists()
+                    }
+                    self._line.doubt(self._workers[0].stored.among(signal, names) | apart)
                     signals.remove(signal)
             except Exception as error:  # noqa: BLE001 - whatever it is, segments must not be sent twice for it
                 self._complaints.failed("asking what is stored", classify(error), error)
@@ -164,8 +168,7 @@ class Loader:
 
     def _settle(self) -> None:
         """Say once that nothing an earlier process left waits any more, as soon as that is so and can be said."""
-        waits = any(entry.path in self._left for entry in self._line.entries())
-        if not self._when_settled or waits or self._asked_for.intersection(self._letters.wanted()):
+        if not self._when_settled or any(entry.path in self._left for entry in self._line.entries()):
             return
         try:
             self._when_settled()

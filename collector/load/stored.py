@@ -11,10 +11,11 @@ too. So two questions are asked of a segment that may have been sent:
 2. If not: which of its partitions are there? A segment is one block in each, so a partition is there whole or not at
    all, and only the others are sent.
 
-Then the aggregates behind the first keepers are completed as well (`behind.py`).
+What is there may lack in the aggregates behind; they are completed first (`behind.py`), partition by partition, because
+an earlier completion may have put them there one after the other.
 
 A plain table's memory of tokens is a file that ClickHouse never syncs. So a server that was started anew since the
-segment was begun is not believed: its machine may have lost its power.
+segment was sent is not believed: its machine may have lost its power.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from collector.load.tables import DATABASE, Keeper, Tables
 
 _MARGIN = 2  # tables behind may be fed from several sides and so forget earlier than the one that is asked
 _SKEW = 86_400  # seconds by which the clocks of collector and server may differ at most
+_JUMP = 3600  # seconds by which the collector's clock may have been set since an earlier process began a segment
+_PARTITIONS = 32  # of a segment that are looked at one by one
 
 
 class Stored:
@@ -58,14 +61,14 @@ class Stored:
             found.update(row[0] for row in self._database.rows(sql))
         return wanted & found
 
-    def remembers(self, signal: str, name: str) -> bool:
-        """Tell whether every table certainly still knows the token of a segment it has rows of."""
-        return all(self._knows(keeper, name) for keeper in self._tables.route(signal).keepers)
+    def remembers(self, signal: str, name: str, since: float | None = None) -> bool:
+        """Tell whether every table certainly still knows the token of a segment it has rows of; see `was_restarted`."""
+        return all(self._knows(keeper, name, since) for keeper in self._tables.route(signal).keepers)
 
-    def _knows(self, keeper: Keeper, name: str) -> bool:
+    def _knows(self, keeper: Keeper, name: str, since: float | None) -> bool:
         if keeper.replicated:
             return time.time() - _birth(name) < keeper.window_seconds / _MARGIN
-        if self.was_restarted(name):
+        if self.was_restarted(name, since):
             return False
         parts = f"database = '{DATABASE}' AND table = '{keeper.step.table}' AND active"
         sql = f"""
@@ -78,12 +81,17 @@ class Stored:
         later, parts_found = self._database.rows(sql)[0]
         return not parts_found or later < keeper.window / _MARGIN
 
-    def was_restarted(self, name: str) -> bool:
-        """Tell whether a server may have been started since a segment was begun; the embedded engine was not."""
+    def was_restarted(self, name: str, since: float | None = None) -> bool:
+        """Tell whether a server may have been started since a segment was sent; the embedded engine was not.
+
+        Args:
+            name: of the segment.
+            since: when it was first sent, by the monotonic clock, if this process sent it.
+        """
         if self._database.embedded:
             return False
-        uptime = int(self._database.rows("SELECT uptime()")[0][0])
-        return uptime <= time.time() - _birth(name) + 1
+        age = time.time() - _birth(name) + _JUMP if since is None else time.monotonic() - since + 1
+        return int(self._database.rows("SELECT uptime()")[0][0]) <= age
 
     def complete(self, path: Path, signal: str, name: str) -> None:
         """Insert what of a segment is not there: whole partitions, and in the aggregates behind.
@@ -95,21 +103,32 @@ class Stored:
         zone = str(self._database.rows("SELECT serverTimezone()")[0][0])
         for keeper in route.keepers:
             there = self._partitions(keeper, name)
-            if there:
-                self._behind.complete(keeper, f"{keeper.rows} WHERE {_of(keeper, name)}", name)
+            self._complete_behind(keeper, name, there)
             if there and not keeper.partition:
                 continue
-            expression = f"toString({keeper.partition})" if keeper.partition else "''"
-            where = f"{expression} NOT IN ({', '.join(map(quoted, there))})" if there else "1"
+            where = f"{_partition(keeper)} NOT IN ({', '.join(map(quoted, there))})" if there else "1"
             with self._decoder.rows(path, route, keeper.step, where, zone) as rows:
                 if rows:
                     settings = block_settings(f"{name}-rest")
                     self._database.insert_file(keeper.step.target, rows, "Native", settings)
 
+    def _complete_behind(self, keeper: Keeper, name: str, there: list[str]) -> None:
+        """Let the aggregates behind a keeper have those partitions of a segment that it has itself."""
+        rows = f"{keeper.rows} WHERE {_of(keeper, name)}"
+        if len(there) > _PARTITIONS:
+            self._behind.complete(keeper, rows, f"{name}-behind")
+            return
+        for each in there:
+            self._behind.complete(keeper, f"{rows} AND {_partition(keeper)} = {quoted(each)}", f"{name}-behind-{each}")
+
     def _partitions(self, keeper: Keeper, name: str) -> list[str]:
-        expression = f"toString({keeper.partition})" if keeper.partition else "''"
-        sql = f"SELECT DISTINCT {expression} FROM {keeper.step.target} WHERE {_of(keeper, name)}"  # noqa: S608 - tables of ours
+        sql = f"SELECT DISTINCT {_partition(keeper)} FROM {keeper.step.target} WHERE {_of(keeper, name)}"  # noqa: S608 - tables of ours
         return [row[0] for row in self._database.rows(sql)]
+
+
+def _partition(keeper: Keeper) -> str:
+    """Return the expression for a row's partition, as text."""
+    return f"toString({keeper.partition})" if keeper.partition else "''"
 
 
 def _of(keeper: Keeper, name: str) -> str:

@@ -20,7 +20,7 @@ from collector.errors import CollectorError
 
 DATABASE = "otel"
 SEGMENT = "{segment}"  # stands in a step's select for the segment
-_TARGET = re.compile(r"^CREATE MATERIALIZED VIEW \S+ TO ([\w.`]+)")
+_TARGET = re.compile(r"^CREATE MATERIALIZED VIEW \S+ TO ((?:\w+|`[^`]+`)\.(?:\w+|`[^`]+`))")
 _WINDOW = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
 _WINDOW_SECONDS = re.compile(r"\breplicated_deduplication_window_seconds = (\d+)")
 _DEFAULT_WINDOW_SECONDS = 3600  # ClickHouse's
@@ -188,7 +188,7 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
     for name in sorted(tables[source].views):
         view = tables.get(name)  # None: the operator's own, in another database
         target = _TARGET.match(view.create) if view else None
-        if view and target and target[1].startswith(f"{DATABASE}."):  # one that keeps its rows elsewhere is as well
+        if view and target and target[1].startswith(f"{DATABASE}."):  # else the operator's own: its rows go elsewhere
             select = re.sub(rf"\bFROM {DATABASE}\.`?{source}`?(?![\w.])", lambda _: f"FROM ({subquery})", view.select)
             yield Step(name, target[1], select)
 
@@ -219,7 +219,7 @@ def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
         else:
             yield Keeper(
                 step=step,
-                rows=f"SELECT {', '.join(['*', *table.computed])} FROM {step.target}",  # noqa: S608 - a table of ours
+                rows=f"SELECT {', '.join(['*', *(f'`{column}`' for column in table.computed)])} FROM {step.target}",  # noqa: S608 - a table of ours
                 partition=table.partition,
                 replicated=table.engine.startswith(("Replicated", "Shared")),
                 window=_number(_WINDOW, table.engine_full, 0),
@@ -229,8 +229,13 @@ def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
 
 
 def _aggregates(tables: dict[str, _Table], keeper: str) -> Iterator[Aggregate]:
-    """Yield the aggregates a keeper feeds of which can be told whether they have a block, or which need not tell."""
+    """Yield the aggregates a keeper feeds of which can be told whether they have a block, or which need not tell.
+
+    Only those of our schema, whose views are called TARGET_from_SOURCE: an operator's own may hold part of the rows.
+    """
     for step in _steps(tables, keeper, SEGMENT):
+        if not step.view.startswith(f"{step.table}_from_"):
+            continue
         table = tables[step.table]
         keys = set(table.sorting.split(", "))
         if table.engine.endswith("AggregatingMergeTree") and keys <= table.types.keys():

@@ -27,7 +27,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -46,6 +45,7 @@ from collector.load.complaints import Complaints
 from collector.load.dead_letters import DeadLetters, Letter, LetterError
 from collector.load.decoder import Decoder
 from collector.load.delivery import AsItIs, Decoded, Delivery
+from collector.load.gate import Gate
 from collector.load.line import Entry, Line
 from collector.load.stored import Stored
 from collector.load.tables import Step, Tables
@@ -86,7 +86,7 @@ class Shared:
         complaints: what ClickHouse said.
         decode: who decodes OTLP. (The embedded engine is the collector's own either way.)
         tokens_lost: whether what an earlier process inserted may be there without its token.
-        completing: held while a segment of which some is there is completed: each asks what the others did.
+        gate: a segment of which some is there is completed while nothing else is inserted: that would tell wrong sums.
     """
 
     segments: Segments
@@ -97,7 +97,7 @@ class Shared:
     complaints: Complaints
     decode: Literal["clickhouse", "collector"]
     tokens_lost: bool
-    completing: threading.Lock = field(default_factory=threading.Lock)
+    gate: Gate = field(default_factory=Gate)
 
 
 class Worker:
@@ -111,7 +111,7 @@ class Worker:
         """Take a connection, from now on the worker's alone."""
         self._segments, self._line, self._letters = shared.segments, shared.line, shared.letters
         self._scratch, self._counters, self._complaints = shared.scratch, shared.counters, shared.complaints
-        self._tokens_lost, self._completing = shared.tokens_lost, shared.completing
+        self._tokens_lost, self._gate = shared.tokens_lost, shared.gate
         self._tables = Tables(database)
         self._decoder = Decoder(database, shared.scratch)
         self.stored = Stored(database, self._tables, self._decoder)
@@ -213,19 +213,25 @@ class Worker:
     def _deliver(self, path: Path, entry: Entry, name: str) -> None:
         """Insert a segment or a part of one under its name, unless ClickHouse has it and may not know it any more."""
         signal = entry.signal
-        in_doubt = entry.in_doubt or (entry.tries and self.stored.was_restarted(name))
+        in_doubt = entry.in_doubt or (entry.tries and self.stored.was_restarted(name, entry.first_try))
         if in_doubt and self.stored.among(signal, [name]) and not self._is_remembered(entry, name):
             log.warning("segment %s: ClickHouse may have forgotten its token; only what is missing is inserted", name)
-            with self._completing:
+            with self._gate.alone():
                 self.stored.complete(path, signal, name)
         else:
-            self._delivery.insert(path, signal, name)
+            with self._gate.shared():
+                self._delivery.insert(path, signal, name)
         self._line.works(signal)
         self._complaints.works()
 
     def _is_remembered(self, entry: Entry, name: str) -> bool:
-        """Tell whether ClickHouse certainly knows the token of a segment it has rows of."""
-        return not (self._tokens_lost and entry.sent_before) and self.stored.remembers(entry.signal, name)
+        """Tell whether ClickHouse certainly knows the token of a segment it has rows of.
+
+        Of a letter it is never certain: it may be older than what is on record of power cuts and decoders.
+        """
+        if entry.letter or (self._tokens_lost and entry.maybe_stored):
+            return False
+        return self.stored.remembers(entry.signal, name, None if entry.maybe_stored else entry.first_try)
 
     def _store_in_parts(self, entry: Entry, frames: list[memoryview]) -> Content:
         """Insert a segment by halves, of which nothing is stored but perhaps some of these."""

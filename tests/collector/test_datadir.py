@@ -101,43 +101,31 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
             DataDir(path, 5)
 
 
-def test_whether_tokens_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They do not before it is settled, nor after a boot of the machine, nor where another one decodes now."""
-    boot = tmp_path / "boot_id"
-    boot.write_text("one\n")
-    monkeypatch.setattr(datadir, "_BOOT_ID", boot)
-    data = DataDir(tmp_path / "data", 1)
-    assert data.begin("clickhouse"), "an earlier version may have used it before the boot"
-    data.record_settled("clickhouse")
-    assert not data.begin("clickhouse")
-    assert data.begin("collector")
-    assert data.begin("clickhouse"), "what the other one left is not settled"
-    data.record_settled("clickhouse")
-    boot.write_text("two\n")
-    assert data.begin("clickhouse")
-    data.record_settled("clickhouse")
-    assert not data.begin("clickhouse")
-    data.close()
-
-
-def test_a_machine_that_tells_no_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody knows whether it was started anew, it may have been, each time."""
-    monkeypatch.setattr(datadir, "_BOOT_ID", tmp_path / "nothing")
-    data = DataDir(tmp_path / "data", 1)
-    for _ in range(2):
-        assert data.begin("clickhouse")
-        data.record_settled("clickhouse")
-    data.close()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
-def test_the_machine_tells_its_boot(tmp_path: Path) -> None:
-    """What Linux says of its boot is what is recorded."""
+def test_whether_tokens_hold(tmp_path: Path) -> None:
+    """They do not before it is settled, nor in other circumstances, nor where nobody knows these."""
     data = DataDir(tmp_path, 1)
-    data.record_settled("collector")
-    decode, boot = (tmp_path / "settled").read_text().split()
-    assert (decode, len(boot)) == ("collector", 36)
+    one, two = datadir.decoded_by("collector"), datadir.decoded_by("clickhouse")
+    assert data.doubts_tokens(one), "an earlier version may have used it"
+    data.record_settled(one)
+    assert not data.doubts_tokens(one)
+    assert data.doubts_tokens(two)
+    assert data.doubts_tokens(one), "what was sent in those is not settled"
+    data.record_settled(one)
+    assert not data.doubts_tokens(one)
+    data.record_settled("")
+    assert data.doubts_tokens("")
     data.close()
+
+
+def test_the_boot_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the same until the machine is started anew; where nothing tells it, nobody knows."""
+    if sys.platform == "linux":
+        assert len(datadir.after_boot()) == len("boot ") + 36
+    boot = tmp_path / "boot_id"
+    monkeypatch.setattr(datadir, "_BOOT_ID", boot)
+    assert datadir.after_boot() == ""
+    boot.write_text("one\n")
+    assert datadir.after_boot() == "boot one"
 
 
 def test_endpoints(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from collector.receive.wire import WIRE
 from collector.request import Signal
 
 ITEMS = 10  # in each request
+OLD = 3  # spans of each request that are of the day before
+_DAY = 86_400 * 10**9
 PAUSE = 0.005  # seconds between two requests, for the collector to have the processor
 PATIENCE = 120  # seconds a sender tries to get one request through
 
@@ -41,8 +43,19 @@ class Content:
 
 
 def _spans(name: str) -> Message:
-    session = {"interaction.type": "event", "session.id": name}
-    return traces(*(span(name, session | {"item": number}) for number in range(ITEMS)))
+    """Make interactions of two sessions, one the request's own and one all of its sender's; the first are old."""
+    sessions, now = (name, name.rpartition("-")[0]), time.time_ns()
+    return traces(
+        *(
+            span(
+                name,
+                {"interaction.type": "event", "session.id": sessions[number % 2], "item": number},
+                start_time_unix_nano=now - _DAY * (number < OLD),
+                end_time_unix_nano=now - _DAY * (number < OLD),
+            )
+            for number in range(ITEMS)
+        )
+    )
 
 
 def _records(name: str) -> Message:

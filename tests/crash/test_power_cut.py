@@ -12,6 +12,8 @@ from otlp_builders import span, traces
 from processes import CollectorProcess
 from server_process import ClickHouseServer
 
+from collector import datadir
+
 SPANS = 30
 
 
@@ -42,7 +44,8 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     for path in (tmp_path / "before").iterdir():
         shutil.copy(path, journal)
     forget_tokens(collector.data_dir)
-    (collector.data_dir / "settled").write_text("clickhouse another-boot")
+    assert (collector.data_dir / "settled").read_text() == datadir.after_boot()
+    (collector.data_dir / "settled").write_text("boot of another day")
     collector.start()
     collector.wait_until_stored()
     health = collector.health()

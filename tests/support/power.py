@@ -74,7 +74,9 @@ def cut(journal: Path, choose: random.Random) -> None:
     for path in notes.glob("*" + READY):
         if choose.random() < 0.8:
             shutil.copy(path, journal)
-    (journal.parent / "settled").write_text("clickhouse another-boot")
+    settled = journal.parent / "settled"
+    if settled.exists() and settled.read_text().startswith("boot"):
+        settled.write_text("boot of another day")
 
 
 def cut_tokens(clickhouse: Path, choose: random.Random) -> None:
