@@ -44,7 +44,7 @@ lint: $(READY) ## check style, formatting and the import rules
 types: $(READY) ## check types strictly
 	@$(BIN)/mypy
 
-bench: $(READY) ## measure the cost beside Rotel, the sustained rate, and an interaction (BENCH_SIZE=small, ARGS="--json FILE")
+bench: $(READY) ## measure the cost beside Rotel, the sustained rate, and an interaction (BENCH_PARTS, BENCH_SIZE=small, ARGS=--help)
 	@PYTHONPATH=.:tests/support $(BIN)/python tests/benchmarks/bench.py $(ARGS)
 
 chaos: $(READY) ## kill, cut power, damage, slow and fuzz the collector for an hour (CHAOS_SECONDS), then count

@@ -95,7 +95,7 @@ class Collector:
                 self._data.scratch,
                 self._counters,
                 settings.decode,
-                tokens_lost=self._tokens_lost(database),
+                tokens_lost=self._data.begin(settings.decode),
             )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(store, limits, self._loader, self._on_sync)
@@ -132,7 +132,6 @@ class Collector:
         idle = self._settings.session_idle_seconds
         database.command(f"INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', {idle:f})")  # noqa: S608 - a float
         self._data.record_format(version("otel-interactions"), migrator.newest(), self._settings.database)
-        self._data.record_decoders(self._data.decoders() | {self._settings.decode})
 
     def _prepare_or_put_off(self, database: ClickHouse) -> Callable[[], None] | None:
         """Prepare the database; return how to later, where a server that was there before is away just now.
@@ -150,19 +149,6 @@ class Collector:
             return functools.partial(self._prepare, database)
         return None
 
-    def _tokens_lost(self, database: ClickHouse) -> bool:
-        """Tell whether ClickHouse may have segments under tokens that it, or this process, does not know.
-
-        The embedded engine forgets in a power cut; a server knows another token of what was decoded elsewhere.
-        """
-        if database.embedded:
-            return self._data.is_after_a_boot()
-        return bool(self._data.decoders() - {self._settings.decode})
-
-    def _record_settled(self) -> None:
-        self._data.record_boot()
-        self._data.record_decoders({self._settings.decode})
-
     async def run(self) -> bool:
         """Serve until SIGTERM or SIGINT, then drain; return whether everything acknowledged is in ClickHouse.
 
@@ -179,7 +165,7 @@ class Collector:
             grpc_server, grpc_port = self._grpc_server(admission)
             self._journal.start(self._known.restore)
             self._count_recovered()
-            self._loader.start(self._put_off, self._record_settled)
+            self._loader.start(self._put_off, lambda: self._data.record_settled(self._settings.decode))
             self._probe.start()
             await grpc_server.start()
             servers = self._http_servers(admission)

@@ -3,8 +3,7 @@
 lock                 held by the one collector that uses the directory
 format.json          version and schema that wrote it, read before anything is touched
 secret               32 random bytes of this directory's own
-boot                 which boot of the machine it was last used in, while nothing of an earlier one was left to load
-decoders             who decoded what waits in the journal and may be in ClickHouse; then, who decodes now
+settled              the boot of the machine and the decoder under which all that waits, if it was sent, was sent
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
@@ -17,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import IO, Any
@@ -26,8 +24,7 @@ from collector import files
 from collector.errors import StartError
 
 DEAD_LETTERS = "dead-letters"
-_FORMAT, _BOOT, _ENDPOINTS, _LOCK, _SECRET = "format.json", "boot", "endpoints.json", "lock", "secret"
-_DECODERS = "decoders"
+_FORMAT, _SETTLED, _ENDPOINTS, _LOCK, _SECRET = "format.json", "settled", "endpoints.json", "lock", "secret"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux: another one after every boot
 _SECRET_BYTES = 32
 
@@ -83,13 +80,7 @@ class DataDir:
             if len(kept) == _SECRET_BYTES:
                 return kept
         made = secrets.token_bytes(_SECRET_BYTES)
-        temporary = path.with_name(_SECRET + ".tmp")
-        temporary.touch(mode=0o600)
-        with temporary.open("wb") as file:
-            file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        files.write_whole(path, made, mode=0o600)
         return made
 
     def record_format(self, version: str, schema: int, database: str) -> None:
@@ -100,40 +91,29 @@ class DataDir:
         """Tell whether a collector of this directory has brought this database to its schema, the last one it used."""
         return _read(self.path / _FORMAT).get("database") == database
 
-    def record_boot(self) -> None:
-        """Say that the directory is used in this boot of the machine, and nothing of an earlier one waits any more.
+    def begin(self, decode: str) -> bool:
+        """Tell whether ClickHouse may have segments that wait here under tokens it does not know, until it is settled.
+
+        That is so after a boot of the machine, as it does not sync what it remembers of tokens, and where another one
+        decoded, as it makes of a token another one for each view. Where nobody can tell, it may be so.
+
+        Raises:
+            OSError: it cannot be written that it is so.
+        """
+        settled = self.path / _SETTLED
+        if _boot() and settled.exists() and settled.read_text() == _circumstances(decode):
+            return False
+        settled.unlink(missing_ok=True)
+        return True
+
+    def record_settled(self, decode: str) -> None:
+        """Say that nothing waits any more that was sent before the boot of this machine, or decoded elsewhere.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self.is_after_a_boot():
-            files.write_whole(self.path / _BOOT, _boot())
-
-    def is_after_a_boot(self) -> bool:
-        """Tell whether the machine was started anew since `record_boot`, or may have been.
-
-        Then what was written and never synced may be missing, by whoever it was written.
-        """
-        try:
-            return (self.path / _BOOT).read_bytes() != _boot()
-        except FileNotFoundError:
-            return True
-
-    def decoders(self) -> set[str]:
-        """Return who decoded what ClickHouse may have of the segments that wait, as `record_decoders` was told."""
-        try:
-            return set((self.path / _DECODERS).read_text().split())
-        except FileNotFoundError:
-            return set()
-
-    def record_decoders(self, decoders: set[str]) -> None:
-        """Say who decodes: one more before anything is sent, one only when nothing waits that another may have sent.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        if decoders != self.decoders():
-            files.write_whole(self.path / _DECODERS, " ".join(sorted(decoders)).encode())
+        if _boot() and not (self.path / _SETTLED).exists():
+            files.write_whole(self.path / _SETTLED, _circumstances(decode).encode())
 
     def record_endpoints(self, endpoints: dict[str, str]) -> None:
         """Say where the running collector listens."""
@@ -201,11 +181,15 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _boot() -> bytes:
+def _circumstances(decode: str) -> str:
+    return f"{decode} {_boot()}"
+
+
+def _boot() -> str:
     try:
-        return _BOOT_ID.read_bytes()
-    except FileNotFoundError:  # not Linux: a boot passes unnoticed
-        return b""
+        return _BOOT_ID.read_text().strip()
+    except FileNotFoundError:  # not Linux: nobody knows
+        return ""
 
 
 def _unreadable(path: Path, why: str) -> StartError:

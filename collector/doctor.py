@@ -54,6 +54,13 @@ _CLOCK_SECONDS = 1.0
 _READ_BYTES = 512 << 20  # of the journal; reading more would take long
 _PATIENCE_SECONDS = 10  # with ClickHouse
 _HEALTH_SECONDS = 3  # for a collector to tell its health
+# Logs of its own that ClickHouse keeps; those it put aside when their definition changed have a number.
+_ENDLESS_LOGS = """
+SELECT name FROM system.tables
+WHERE database = 'system' AND match(name, '_log(_[0-9]+)?$') AND engine LIKE '%MergeTree'
+  AND engine_full NOT LIKE '% TTL %'
+ORDER BY name
+"""
 _SEGMENT = re.compile(r"^\d{20}-")  # what a segment's name begins with, its birth in nanoseconds
 _REQUIREMENT = re.compile(r"^([\w.-]+)>=([\d.]+)[^;]*(?:;(.*))?$")
 
@@ -369,6 +376,7 @@ def _database(database: ClickHouse, *, decodes: bool) -> Iterator[Finding]:
     else:
         yield Finding("schema", "ok", f"{migrator.newest()}, the newest this version knows")
     yield decoding(database) if decodes or database.embedded else Finding("decoding", "ok", "done by the collector")
+    yield own_logs(database)
     if not database.embedded:
         yield server_clock(off)
 
@@ -411,6 +419,15 @@ def decoding(database: ClickHouse) -> Finding:
         f"ClickHouse does not decode OTLP protobuf: {said}",
         "ClickHouse Cloud and old servers cannot; choose --decode collector, and the collector does it for them",
     )
+
+
+def own_logs(database: ClickHouse) -> Finding:
+    """Look whether ClickHouse's logs of its own end somewhere; without a TTL they grow until the disk is full."""
+    endless = [f"system.{name}" for (name,) in database.rows(_ENDLESS_LOGS)]
+    if endless:
+        advice = "give each a <ttl> in the server's configuration, as the README shows"
+        return Finding("ClickHouse's logs", "warn", f"{', '.join(endless)}: kept for ever", advice)
+    return Finding("ClickHouse's logs", "ok", "none, or each with a TTL")
 
 
 def server_clock(off: float) -> Finding:

@@ -6,6 +6,7 @@ CollectorError
 |   +-- Permanent         sending it again will not help
 |   |   +-- Malformed             not what its content type says
 |   |   +-- TooLarge              over the size limit, counted after decompression
+|   |   +-- KeyReused             another body came under the same Idempotency-Key
 |   |   +-- UnsupportedMedia      a content type or encoding nobody here reads
 |   |   +-- NotFound              no such path
 |   |   +-- MethodNotAllowed      the path exists, the verb does not
@@ -70,6 +71,12 @@ class TooLarge(Permanent):
     """The body passes the size limit, counted after decompression (OTLP 1.11)."""
 
     reason = "too_large"
+
+
+class KeyReused(Permanent):
+    """Another body was accepted under the Idempotency-Key of this one."""
+
+    reason = "key_reused"
 
 
 class UnsupportedMedia(Permanent):

@@ -26,6 +26,7 @@ _KINDS = {
     str(Path | None): "file",
 }
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
+_LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
 _SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
 
 
@@ -61,7 +62,8 @@ class Settings(BaseSettings):
     clickhouse_memory_mib: int = Field(
         0,
         ge=0,
-        description="Most memory in MiB of the embedded ClickHouse, 768 at the least; 0 is half of the machine's.",
+        description=f"Most memory in MiB of the embedded ClickHouse, {_LEAST_MEMORY_MIB} at the least; 0 is half of "
+        "the machine's.",
     )
     grpc_socket: Path | None = Field(
         None, description="A Unix socket for OTLP/gRPC beside the port; only its owner may open it, and it has no TLS."
@@ -137,7 +139,10 @@ class Settings(BaseSettings):
         "recognises none.",
     )
     duplicate_window_requests: int = Field(
-        200_000, ge=1, description="The most bodies that are remembered for that, the latest; 100 bytes each."
+        200_000,
+        ge=1,
+        description="The most bodies that are remembered for that, the latest; 100 bytes each, with an Idempotency-Key "
+        "300.",
     )
     keys_file: Path | None = Field(
         None,
@@ -180,6 +185,14 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="A log line as text, or as one JSON object.")
+
+    @field_validator("clickhouse_memory_mib")
+    @classmethod
+    def _enough_memory(cls, mib: int) -> int:
+        """Refuse less than is promised to do: it might fail later, on what was acknowledged."""
+        if 0 < mib < _LEAST_MEMORY_MIB:
+            raise ValueError(f"it must be {_LEAST_MEMORY_MIB} at the least, or 0 for half of the machine's memory")
+        return mib
 
     @field_validator("host")
     @classmethod

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from collector import files
 from collector.access.keys import Key
 from collector.errors import CollectorError, StartError
 
@@ -96,21 +97,8 @@ def _edited(path: Path) -> Iterator[dict[str, Key]]:
 
 
 def _write(path: Path, keys: dict[str, Key]) -> None:
-    """Write a file beside it, sync, rename, sync the folder: a reader finds the old keys or the new ones."""
     content = {"version": 1, "keys": [key.model_dump(mode="json", exclude_none=True) for key in keys.values()]}
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)  # left by a crash, perhaps with other rights
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(json.dumps(content, indent=1, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    files.write_whole(path, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode(), mode=0o600)
 
 
 def _unreadable(path: Path, why: str) -> StartError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from collector import settings, telemetry
+from collector import allocator, settings, telemetry
 from collector.cli.options import errors_as_sentences, with_settings
 
 
@@ -14,6 +14,7 @@ from collector.cli.options import errors_as_sentences, with_settings
 def serve(chosen: settings.Settings) -> None:
     """Run the collector until Ctrl-C or SIGTERM, then load what waits and exit."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what matters of its log reaches the operator as our own sentence
+    allocator.give_back_large_blocks()
     import uvloop  # noqa: PLC0415 - only serving needs an event loop
 
     from collector.app import Collector  # noqa: PLC0415 - loads ClickHouse, half a second the other verbs need not wait

@@ -114,9 +114,9 @@ class Line:
             self._condition.notify_all()
 
     def doubt(self, names: set[str]) -> None:
-        """Put those forward that an earlier process may have sent."""
+        """Put those forward that an earlier process may have sent, the newest first."""
         with self._condition:
-            for entry in self._all.values():
+            for entry in reversed(self._all.values()):
                 if entry.name in names and not entry.letter:
                     entry.maybe_stored = True
                     self._leave_lane(entry)

@@ -59,6 +59,7 @@ class Loader:
         self._workers = [Worker(each, shared) for each in databases]
         self._prepare: Callable[[], None] | None = None
         self._left: set[Path] = set()  # by an earlier process, and still to be loaded
+        self._asked_for: set[str] = set()  # letters that an earlier process was to send again
         self._when_settled: Callable[[], None] | None = None
         self._unprepared = ""  # what the last try to prepare said
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -141,7 +142,7 @@ class Loader:
 
     def _ask_about_what_was_left(self) -> None:
         left = self._line.entries()
-        self._left = {entry.path for entry in left}
+        self._left, self._asked_for = {entry.path for entry in left}, set(self._letters.wanted())
         for folder in {entry.path.parent for entry in left}:
             for note in folder.glob("*" + PARTS):
                 if not any(entry.name == note.stem for entry in left):
@@ -163,7 +164,8 @@ class Loader:
 
     def _settle(self) -> None:
         """Say once that nothing an earlier process left waits any more, as soon as that is so and can be said."""
-        if not self._when_settled or any(entry.path in self._left for entry in self._line.entries()):
+        waits = any(entry.path in self._left for entry in self._line.entries())
+        if not self._when_settled or waits or self._asked_for.intersection(self._letters.wanted()):
             return
         try:
             self._when_settled()

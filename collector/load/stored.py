@@ -11,8 +11,10 @@ too. So two questions are asked of a segment that may have been sent:
 2. If not: which of its partitions are there? A segment is one block in each, so a partition is there whole or not at
    all, and only the others are sent.
 
-Tables behind the first keepers cannot be asked. Where the token is forgotten and the first keepers have everything,
-those behind are taken to have it, too: they are written within the same tens of milliseconds.
+Then the aggregates behind the first keepers are completed as well (`behind.py`).
+
+A plain table's memory of tokens is a file that ClickHouse never syncs. So a server that was started anew since the
+segment was begun is not believed: its machine may have lost its power.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from collector.clickhouse import ClickHouse, quoted
+from collector.load.behind import Behind
 from collector.load.decoder import Decoder
 from collector.load.sql_settings import block_settings
 from collector.load.tables import DATABASE, Keeper, Tables
@@ -38,6 +41,7 @@ class Stored:
         self._database = database
         self._tables = tables
         self._decoder = decoder
+        self._behind = Behind(database)
 
     def among(self, signal: str, names: Iterable[str]) -> set[str]:
         """Return those of these segments that ClickHouse has any row of. Raises ClickHouseError, OSError."""
@@ -49,10 +53,9 @@ class Stored:
         for keeper in self._tables.route(signal).keepers:
             sql = f"""
                 SELECT DISTINCT JournalSegment FROM {keeper.step.target}
-                WHERE JournalSegment >= {{first:String}} AND JournalSegment <= {{last:String}} AND {_young(keeper)}
+                WHERE JournalSegment >= {quoted(first)} AND JournalSegment <= {quoted(last)} AND {_young(keeper, first)}
             """  # noqa: S608 - tables of ours
-            parameters = {"first": first, "last": last, "since": _birth(first) - _SKEW}
-            found.update(row[0] for row in self._database.rows(sql, parameters))
+            found.update(row[0] for row in self._database.rows(sql))
         return wanted & found
 
     def remembers(self, signal: str, name: str) -> bool:
@@ -62,25 +65,38 @@ class Stored:
     def _knows(self, keeper: Keeper, name: str) -> bool:
         if keeper.replicated:
             return time.time() - _birth(name) < keeper.window_seconds / _MARGIN
+        if self.was_restarted(name):
+            return False
         parts = f"database = '{DATABASE}' AND table = '{keeper.step.table}' AND active"
         sql = f"""
             SELECT
               (SELECT max(max_block_number) FROM system.parts WHERE {parts}) - min(min_block_number),
               count()
             FROM system.parts
-            WHERE {parts} AND name IN
-              (SELECT DISTINCT _part FROM {keeper.step.target}
-               WHERE JournalSegment = {{name:String}} AND {_young(keeper)})
+            WHERE {parts} AND name IN (SELECT DISTINCT _part FROM {keeper.step.target} WHERE {_of(keeper, name)})
         """  # noqa: S608 - tables of ours
-        later, parts_found = self._database.rows(sql, {"name": name, "since": _birth(name) - _SKEW})[0]
+        later, parts_found = self._database.rows(sql)[0]
         return not parts_found or later < keeper.window / _MARGIN
 
+    def was_restarted(self, name: str) -> bool:
+        """Tell whether a server may have been started since a segment was begun; the embedded engine was not."""
+        if self._database.embedded:
+            return False
+        uptime = int(self._database.rows("SELECT uptime()")[0][0])
+        return uptime <= time.time() - _birth(name) + 1
+
     def complete(self, path: Path, signal: str, name: str) -> None:
-        """Insert the partitions of a segment that are not there. Raises ClickHouseError, OSError."""
+        """Insert what of a segment is not there: whole partitions, and in the aggregates behind.
+
+        Raises:
+            ClickHouseError, OSError: nobody knows how much of it happened; ask again.
+        """
         route = self._tables.route(signal)
         zone = str(self._database.rows("SELECT serverTimezone()")[0][0])
         for keeper in route.keepers:
             there = self._partitions(keeper, name)
+            if there:
+                self._behind.complete(keeper, f"{keeper.rows} WHERE {_of(keeper, name)}", name)
             if there and not keeper.partition:
                 continue
             expression = f"toString({keeper.partition})" if keeper.partition else "''"
@@ -92,18 +108,20 @@ class Stored:
 
     def _partitions(self, keeper: Keeper, name: str) -> list[str]:
         expression = f"toString({keeper.partition})" if keeper.partition else "''"
-        sql = f"""
-            SELECT DISTINCT {expression} FROM {keeper.step.target}
-            WHERE JournalSegment = {{name:String}} AND {_young(keeper)}
-        """  # noqa: S608 - tables of ours
-        return [row[0] for row in self._database.rows(sql, {"name": name, "since": _birth(name) - _SKEW})]
+        sql = f"SELECT DISTINCT {expression} FROM {keeper.step.target} WHERE {_of(keeper, name)}"  # noqa: S608 - tables of ours
+        return [row[0] for row in self._database.rows(sql)]
 
 
-def _young(keeper: Keeper) -> str:
-    """Return the condition by which only parts are read that were written since the segment was begun."""
+def _of(keeper: Keeper, name: str) -> str:
+    """Return the condition for the rows of a segment."""
+    return f"JournalSegment = {quoted(name)} AND {_young(keeper, name)}"
+
+
+def _young(keeper: Keeper, name: str) -> str:
+    """Return the condition by which only parts are read that were written since a segment was begun."""
     return f"""_part IN (
         SELECT name FROM system.parts WHERE database = '{DATABASE}' AND table = '{keeper.step.table}' AND active
-        AND modification_time >= toDateTime({{since:Int64}}))"""  # noqa: S608 - tables of ours
+        AND modification_time >= toDateTime({_birth(name) - _SKEW}))"""  # noqa: S608 - tables of ours
 
 
 def _birth(name: str) -> int:

@@ -5,8 +5,8 @@
 
 A segment enters through the *inbox* of its signal, a table that keeps nothing and whose column is the nested OTLP
 message. Materialized views take it from there. The *first keepers* are the tables that hold its rows first; each has
-the column `JournalSegment`, so they can be asked what they have of a segment. What stands behind them (aggregates,
-lookup tables) cannot be asked.
+the column `JournalSegment`, so they can be asked what they have of a segment. What stands *behind* them are aggregates,
+which do not say where a row of theirs comes from.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ _TARGET = re.compile(r"^CREATE MATERIALIZED VIEW \S+ TO ([\w.`]+)")
 _WINDOW = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
 _WINDOW_SECONDS = re.compile(r"\breplicated_deduplication_window_seconds = (\d+)")
 _DEFAULT_WINDOW_SECONDS = 3600  # ClickHouse's
+_SUM = re.compile(r"^SimpleAggregateFunction\(sum, UInt64\)$")
+_REPEATABLE = re.compile(r"^(?:Simple)?AggregateFunction\((?:min|max|argMin|argMax)(?:If)?, ")
 _TABLES = f"""
-SELECT name, engine, engine_full, partition_key, create_table_query, as_select, dependencies_table
+SELECT name, engine, engine_full, partition_key, sorting_key, create_table_query, as_select, dependencies_table
 FROM system.tables WHERE database = '{DATABASE}'
 """  # noqa: S608 - ours
 _COLUMNS = f"""
-SELECT table, name, type, default_kind, default_expression FROM system.columns
+SELECT table, name, type, if(default_kind = 'MATERIALIZED', default_expression, '') FROM system.columns
 WHERE database = '{DATABASE}' ORDER BY table, position
 """  # noqa: S608 - ours
 _STRUCTURE = f"""
@@ -49,8 +51,7 @@ class Step:
     Attributes:
         view: its name.
         target: the table its rows go to, with the database.
-        select: its SQL from the segment on: the views before it stand in it as subqueries, and where it reads the inbox
-            it says `{SEGMENT}`.
+        select: its SQL. Where it reads the inbox it says `{SEGMENT}`, and the views between stand in it as subqueries.
     """
 
     view: str
@@ -64,22 +65,43 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A table behind a keeper, of the engine AggregatingMergeTree.
+
+    Attributes:
+        step: how the rows come to it; `{SEGMENT}` stands where the keeper is read.
+        columns: of the table.
+        keys: by which it groups.
+        sum: a column that adds up, and so tells whether a block is in it; "" where blocks may come twice without harm.
+    """
+
+    step: Step
+    columns: tuple[str, ...]
+    keys: str
+    sum: str
+
+
+@dataclass(frozen=True, slots=True)
 class Keeper:
     """A table that holds rows of a segment first.
 
     Attributes:
         step: how the rows come to it.
+        rows: SELECT of every column of its rows, those that it computes itself included.
         partition: the expression of its partitions, "" for none.
         replicated: whether its memory of tokens is Keeper's, which forgets after a time; else it forgets by number.
         window: how many blocks' tokens it remembers, 0 for none.
         window_seconds: how long Keeper remembers a token.
+        behind: the aggregates it feeds.
     """
 
     step: Step
+    rows: str
     partition: str
     replicated: bool
     window: int
     window_seconds: int
+    behind: tuple[Aggregate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +129,12 @@ class _Table:
     engine: str
     engine_full: str
     partition: str
+    sorting: str
     create: str
     select: str
     views: list[str]
-    types: dict[str, str] = field(default_factory=dict)  # of its columns
-    computed: list[str] = field(default_factory=list)  # columns that the table itself adds to the rows it gets
+    types: dict[str, str] = field(default_factory=dict)  # of its columns, in order
+    computed: dict[str, str] = field(default_factory=dict)  # columns that the table itself adds to the rows it gets
 
 
 class InboxMissing(CollectorError):
@@ -139,11 +162,11 @@ class Tables:
 
     def _read(self, signal: str) -> Route:
         tables = {row[0]: _Table(*row) for row in self._database.rows(_TABLES)}
-        for table, column, kind, default, expression in self._database.rows(_COLUMNS):
+        for table, column, kind, expression in self._database.rows(_COLUMNS):
             if known := tables.get(table):  # None: it was made just now
                 known.types[column] = kind
-                if default == "MATERIALIZED":
-                    known.computed.append(f"CAST({expression}, {quoted(kind)}) AS `{column}`")
+                if expression:
+                    known.computed[column] = f"CAST({expression}, {quoted(kind)}) AS `{column}`"
         name = f"otlp_{signal}"
         if name not in tables:
             raise InboxMissing(
@@ -165,7 +188,7 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
     for name in sorted(tables[source].views):
         view = tables.get(name)  # None: the operator's own, in another database
         target = _TARGET.match(view.create) if view else None
-        if view and target:  # one that keeps its rows itself is the operator's own, too
+        if view and target and target[1].startswith(f"{DATABASE}."):  # one that keeps its rows elsewhere is as well
             select = re.sub(rf"\bFROM {DATABASE}\.`?{source}`?(?![\w.])", lambda _: f"FROM ({subquery})", view.select)
             yield Step(name, target[1], select)
 
@@ -185,7 +208,7 @@ def _rows(tables: dict[str, _Table], step: Step) -> str:
         if table.types.get(column, kind) != kind
     )
     rows = f"SELECT * REPLACE ({casts}) FROM ({step.select})" if casts else step.select  # noqa: S608 - the database's own SQL
-    return f"SELECT {', '.join(['*', *table.computed])} FROM ({rows})" if table.computed else rows  # noqa: S608 - as above
+    return f"SELECT {', '.join(['*', *table.computed.values()])} FROM ({rows})" if table.computed else rows  # noqa: S608 - as above
 
 
 def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
@@ -196,11 +219,25 @@ def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:
         else:
             yield Keeper(
                 step=step,
+                rows=f"SELECT {', '.join(['*', *table.computed])} FROM {step.target}",  # noqa: S608 - a table of ours
                 partition=table.partition,
                 replicated=table.engine.startswith(("Replicated", "Shared")),
                 window=_number(_WINDOW, table.engine_full, 0),
                 window_seconds=_number(_WINDOW_SECONDS, table.engine_full, _DEFAULT_WINDOW_SECONDS),
+                behind=tuple(_aggregates(tables, table.name)),
             )
+
+
+def _aggregates(tables: dict[str, _Table], keeper: str) -> Iterator[Aggregate]:
+    """Yield the aggregates a keeper feeds of which can be told whether they have a block, or which need not tell."""
+    for step in _steps(tables, keeper, SEGMENT):
+        table = tables[step.table]
+        keys = set(table.sorting.split(", "))
+        if table.engine.endswith("AggregatingMergeTree") and keys <= table.types.keys():
+            values = {name: kind for name, kind in table.types.items() if name not in keys}
+            summed = next((name for name, kind in values.items() if _SUM.match(kind)), "")
+            if summed or all(map(_REPEATABLE.match, values.values())):
+                yield Aggregate(step, tuple(table.types), table.sorting, summed)
 
 
 def _number(pattern: re.Pattern[str], text: str, otherwise: int) -> int:

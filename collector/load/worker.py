@@ -9,7 +9,7 @@ partition by partition, then the tables behind it; never one of those without th
 token, the tables that have their block drop it and pass it on to the views all the same, so whatever is missing is
 completed. A view that failed for a while is healed by the same means. Where a token may be forgotten, ClickHouse is
 asked first (`stored.py`): at the start for what an earlier process left, and later for what was sent more than a
-minute ago.
+minute ago, or to a server that was started anew since.
 
 What an error means stands in `clickhouse_errors.py`. If it is the bytes, the requests that are refused alone are found
 by halves (`bisection.py`), set aside in the dead letters, and the rest is stored. How that is done depends:
@@ -27,9 +27,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -85,6 +86,7 @@ class Shared:
         complaints: what ClickHouse said.
         decode: who decodes OTLP. (The embedded engine is the collector's own either way.)
         tokens_lost: whether what an earlier process inserted may be there without its token.
+        completing: held while a segment of which some is there is completed: each asks what the others did.
     """
 
     segments: Segments
@@ -95,6 +97,7 @@ class Shared:
     complaints: Complaints
     decode: Literal["clickhouse", "collector"]
     tokens_lost: bool
+    completing: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Worker:
@@ -108,7 +111,7 @@ class Worker:
         """Take a connection, from now on the worker's alone."""
         self._segments, self._line, self._letters = shared.segments, shared.line, shared.letters
         self._scratch, self._counters, self._complaints = shared.scratch, shared.counters, shared.complaints
-        self._tokens_lost = shared.tokens_lost
+        self._tokens_lost, self._completing = shared.tokens_lost, shared.completing
         self._tables = Tables(database)
         self._decoder = Decoder(database, shared.scratch)
         self.stored = Stored(database, self._tables, self._decoder)
@@ -210,9 +213,11 @@ class Worker:
     def _deliver(self, path: Path, entry: Entry, name: str) -> None:
         """Insert a segment or a part of one under its name, unless ClickHouse has it and may not know it any more."""
         signal = entry.signal
-        if entry.in_doubt and self.stored.among(signal, [name]) and not self._is_remembered(entry, name):
+        in_doubt = entry.in_doubt or (entry.tries and self.stored.was_restarted(name))
+        if in_doubt and self.stored.among(signal, [name]) and not self._is_remembered(entry, name):
             log.warning("segment %s: ClickHouse may have forgotten its token; only what is missing is inserted", name)
-            self.stored.complete(path, signal, name)
+            with self._completing:
+                self.stored.complete(path, signal, name)
         else:
             self._delivery.insert(path, signal, name)
         self._line.works(signal)

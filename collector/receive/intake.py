@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from collector.errors import Refused, TooLarge
+from collector.errors import KeyReused, Refused, TooLarge
 from collector.receive import duplicates, replies
 from collector.receive.decode import decode, shorten
-from collector.receive.duplicates import Claim, Duplicates
+from collector.receive.duplicates import Claim, Duplicates, Mark
 from collector.receive.fate import Fate
 from collector.request import Receipt, Request, Sender, Signal
 from collector.telemetry import Counters
@@ -43,24 +43,52 @@ class Intake:
         self._append = append
         self._counters = counters
 
-    async def accept(self, signal: Signal, body: bytes, sender: Sender, media: str = replies.PROTOBUF) -> Receipt:
+    def mark(self, signal: Signal, sender: Sender, body: bytes, media: str, name: str = "") -> Mark:
+        """Return what a body is recognised by when it is sent again: itself, or the name its sender gave it."""
+        return self._known.mark(signal, sender.tenant, body, media, name)
+
+    async def accept(
+        self,
+        signal: Signal,
+        body: bytes,
+        sender: Sender,
+        media: str = replies.PROTOBUF,
+        *,
+        mark: Mark | None = None,
+        rejected: int = 0,
+    ) -> Receipt:
         """Return once the request may be acknowledged; the receipt says what of it was refused all the same.
 
         An empty request, or one of empty envelopes, is a success that leaves no trace, as OTLP asks. A body that was
         accepted before, or is in flight, shares the fate of the first. Whoever stops waiting changes nothing: what the
         journal has begun to write it keeps.
 
+        Args:
+            signal: what is in it.
+            body: as it came, or what was made of it.
+            sender: who sends it.
+            media: the encoding of the body.
+            mark: what it is recognised by, if not by this body.
+            rejected: items that were left out of this body; the sender is told by the caller.
+
         Raises:
             Refused: nothing of it is stored; see its subclasses.
         """
         fate = Fate(self._counters, signal)
-        key = self._known.hash(signal, sender.tenant, body, media)
-        if earlier := self._known.find(key):
+        mark = mark or self.mark(signal, sender, body, media)
+        try:
+            earlier = self._known.find(mark)
+        except KeyReused as refusal:
+            fate.refused(refusal)
+            raise
+        if earlier:
             fate.duplicate()
             return await earlier
-        claim = self._known.claim(key)
+        claim = self._known.claim(mark)
         try:
-            receipt, outcome = await self._begin(signal, body, sender, media=media, claim=claim, fate=fate)
+            receipt, outcome = await self._begin(
+                signal, body, sender, media=media, claim=claim, fate=fate, rejected=rejected
+            )
         except BaseException as error:
             claim.refused(error)
             fate.refused(error)
@@ -71,13 +99,13 @@ class Intake:
         return receipt
 
     async def _begin(
-        self, signal: Signal, body: bytes, sender: Sender, *, media: str, claim: Claim, fate: Fate
+        self, signal: Signal, body: bytes, sender: Sender, *, media: str, claim: Claim, fate: Fate, rejected: int
     ) -> tuple[Receipt, asyncio.Future[None] | None]:
         """Validate a body and hand it to the journal; return the answer, and when it may be given, None for at once."""
         if len(body) > self.limit:
             raise TooLarge(f"the body of {len(body)} bytes is larger than {self.limit}")
         accepted, receipt = await decode(signal, body, media)
-        fate.read(len(body), accepted.items, receipt.rejected)
+        fate.read(len(body), accepted.items, receipt.rejected + rejected)
         if accepted.weight > _UNFOLDED * self.limit:
             raise TooLarge(
                 f"resource and scope attributes beside each of {accepted.items} items make {accepted.weight} bytes",
@@ -100,7 +128,7 @@ class Intake:
                     peer=sender.peer,
                     weight=accepted.weight,
                     urgent=CRITICAL in accepted.body,
-                    identity=duplicates.identity(claim.key, receipt),
+                    identity=duplicates.identity(claim.mark, receipt),
                 )
             )
         )
@@ -113,3 +141,9 @@ class Intake:
     def refuse_unread(self, refusal: Refused, signal: Signal | None = None) -> None:
         """Count a request that was refused before there was a body to accept, or before its signal was known."""
         Fate(self._counters, signal).refused(refusal)
+
+    def refuse_read(self, refusal: Refused, signal: Signal, *, size: int, items: int, rejected: int) -> None:
+        """Count a body that was read, and is refused whole because `rejected` of its items are; `items` are not."""
+        fate = Fate(self._counters, signal)
+        fate.read(size, items, rejected)
+        fate.refused(refusal)

@@ -1,7 +1,9 @@
 """OTLP over gRPC: the Export method of each signal, on raw bytes.
 
 No serializer is registered, so a request stays bytes from the socket to the journal; gRPC itself inflates gzip and
-deflate, and bounds the size while it does.
+deflate, knows no zstd, and bounds the size while it does. A message beyond the limit it refuses in its own words, and
+shows us what it shows of a client that left: the end of the stream. To tell them apart we would have to take larger
+messages than there is room for. So both count as `no_message`.
 
 The methods are served as streams of one message, which is the same on the wire. So who calls is known before the
 message is read, and it is read when there is room for it: until then the sender keeps all but the first 64 KiB
@@ -120,7 +122,7 @@ async def _read(intake: Intake, visit: Visit, signal: Signal, context: Context) 
     try:
         async with visit.reading(intake.limit):
             body = await context.read()
-        if not isinstance(body, bytes):  # the client left, or gRPC itself refused a message beyond the limit
+        if not isinstance(body, bytes):
             refusal = Malformed("the call carries no message")
             refusal.reason = "no_message"
             raise refusal

@@ -23,6 +23,7 @@ from google.rpc.status_pb2 import Status
 
 from collector.errors import (
     Forbidden,
+    KeyReused,
     Malformed,
     MethodNotAllowed,
     NotFound,
@@ -51,6 +52,7 @@ class _Words:
 _WORDS: dict[type[Refused], _Words] = {
     Malformed: _Words(400, Code.INVALID_ARGUMENT, grpc.StatusCode.INVALID_ARGUMENT),
     TooLarge: _Words(413, Code.RESOURCE_EXHAUSTED, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    KeyReused: _Words(422, Code.INVALID_ARGUMENT, grpc.StatusCode.INVALID_ARGUMENT),
     UnsupportedMedia: _Words(415, Code.INVALID_ARGUMENT, grpc.StatusCode.INVALID_ARGUMENT),
     NotFound: _Words(404, Code.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED),
     MethodNotAllowed: _Words(405, Code.UNIMPLEMENTED, grpc.StatusCode.UNIMPLEMENTED),

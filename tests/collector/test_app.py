@@ -63,3 +63,12 @@ def test_ctrl_c_ends_it_like_sigterm(tmp_path: Path) -> None:
             answered = True
         assert not answered
         assert not (tmp_path / "data" / "endpoints.json").exists()
+
+
+def test_the_embedded_engine_keeps_no_logs_of_its_own(tmp_path: Path) -> None:
+    """What ClickHouse logs about itself it writes at its end at the latest: its folder then has our database only."""
+    with running(tmp_path / "data", "--batch-seconds", "0.2") as collector:
+        collector.send(traces(span()))
+        collector.wait_until_stored()
+        assert collector.stop() == 0
+    assert [path.name for path in (tmp_path / "data" / "clickhouse" / "data").iterdir()] == ["otel"]

@@ -101,29 +101,32 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
             DataDir(path, 5)
 
 
-def test_a_boot_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is after a boot until it was recorded, and again when the machine was started anew."""
+def test_whether_tokens_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not before it is settled, nor after a boot of the machine, nor where another one decodes now."""
     boot = tmp_path / "boot_id"
     boot.write_text("one\n")
     monkeypatch.setattr(datadir, "_BOOT_ID", boot)
     data = DataDir(tmp_path / "data", 1)
-    assert data.is_after_a_boot(), "an earlier version may have used it before the boot"
-    data.record_boot()
-    assert not data.is_after_a_boot()
+    assert data.begin("clickhouse"), "an earlier version may have used it before the boot"
+    data.record_settled("clickhouse")
+    assert not data.begin("clickhouse")
+    assert data.begin("collector")
+    assert data.begin("clickhouse"), "what the other one left is not settled"
+    data.record_settled("clickhouse")
     boot.write_text("two\n")
-    assert data.is_after_a_boot()
-    data.record_boot()
-    assert not data.is_after_a_boot()
+    assert data.begin("clickhouse")
+    data.record_settled("clickhouse")
+    assert not data.begin("clickhouse")
     data.close()
 
 
-def test_decoders(tmp_path: Path) -> None:
-    """Who decoded is on record until told otherwise, and there is none at first."""
-    data = DataDir(tmp_path, 1)
-    assert data.decoders() == set()
-    for decoders in ({"clickhouse"}, {"collector", "clickhouse"}, {"collector"}):
-        data.record_decoders(decoders)
-        assert data.decoders() == decoders
+def test_a_machine_that_tells_no_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows whether it was started anew, it may have been, each time."""
+    monkeypatch.setattr(datadir, "_BOOT_ID", tmp_path / "nothing")
+    data = DataDir(tmp_path / "data", 1)
+    for _ in range(2):
+        assert data.begin("clickhouse")
+        data.record_settled("clickhouse")
     data.close()
 
 
@@ -131,8 +134,9 @@ def test_decoders(tmp_path: Path) -> None:
 def test_the_machine_tells_its_boot(tmp_path: Path) -> None:
     """What Linux says of its boot is what is recorded."""
     data = DataDir(tmp_path, 1)
-    data.record_boot()
-    assert len((tmp_path / "boot").read_text().strip()) == 36
+    data.record_settled("collector")
+    decode, boot = (tmp_path / "settled").read_text().split()
+    assert (decode, len(boot)) == ("collector", 36)
     data.close()
 
 

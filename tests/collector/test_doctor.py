@@ -345,6 +345,21 @@ def test_clickhouse_that_cannot_decode(engine: Any) -> None:
     assert "Protobuffalo" in finding.found
 
 
+def test_logs_without_an_end(engine: Any) -> None:
+    """A log of ClickHouse's own without a TTL is warned of, one put aside too; with a TTL it is well."""
+    assert doctor.own_logs(engine.database).status == "ok", "the embedded engine keeps none"
+    for name in ("text_log", "text_log_0"):
+        engine.database.command(f"CREATE TABLE system.{name} (event_date Date) ENGINE = MergeTree ORDER BY event_date")
+    try:
+        finding = doctor.own_logs(engine.database)
+        assert (finding.status, finding.found) == ("warn", "system.text_log, system.text_log_0: kept for ever")
+        engine.database.command("ALTER TABLE system.text_log MODIFY TTL event_date + INTERVAL 14 DAY DELETE")
+        assert doctor.own_logs(engine.database).found == "system.text_log_0: kept for ever"
+    finally:
+        for name in ("text_log", "text_log_0"):
+            engine.database.command(f"DROP TABLE system.{name} SYNC")
+
+
 def test_schemas(engine: Any) -> None:
     """The newest schema is well; one that a newer version wrote fails before anything is touched."""
     found = {each.check: each for each in doctor._database(engine.database, decodes=True)}

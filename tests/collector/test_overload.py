@@ -14,7 +14,7 @@ import grpc
 import httpx
 import pytest
 from balance import assert_balanced
-from flooding import EXPORT, Flood, FloodProcess, body_of, during, rss, watching
+from flooding import EXPORT, UNLOADED, Flood, FloodProcess, body_of, during, rss, watching
 from otlp_builders import span, traces
 from processes import PROTOBUF, CollectorProcess, add_key, running
 
@@ -27,8 +27,6 @@ CONNECTIONS = 80  # of 2 MiB each and more: ten times the limit
 MARGIN = 12 * LARGEST + (48 << 20)
 SECONDS = 4.0
 FLAGS = ("--memory-limit-mib", str(LIMIT >> 20), "--max-request-bytes", str(LARGEST), "--request-seconds", "3")
-# Nothing is loaded meanwhile: what ClickHouse needs for an insert is another bound.
-UNLOADED = ("--batch-seconds", "3600", "--batch-items", "1000000000", "--batch-bytes", "1000000000000")
 SMALL = traces(span("small")).SerializeToString()
 
 
@@ -128,6 +126,7 @@ def test_rate_limit(crowd: Crowd) -> None:
         call_until_refused(channel, crowd.few)
     assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "rate limit" in refused.value.details()
+    assert "google.rpc.retryinfo-bin" in dict(refused.value.trailing_metadata())
     assert crowd.post(crowd.other).status_code == 200
     assert crowd.counters()["refused_rate_limit"] - before == codes.count(503) + 1
     end = time.monotonic() + 10

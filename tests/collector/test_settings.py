@@ -16,7 +16,7 @@ BAD = {
     "grpc_port": ["-1", "65536", "http", "", "1.5"],
     "http_port": ["-1", "65536", "x"],
     "sql_port": ["-1", "65536", "x"],
-    "clickhouse_memory_mib": ["-1", "half"],
+    "clickhouse_memory_mib": ["-1", "1", "767", "half"],
     "decode": ["server", ""],
     "cors_origins": ["example.org", "https://a.example/path", "https://a,b", "https://", "https://*.example", "null"],
     "batch_items": ["0", "-5", "many"],
@@ -178,6 +178,13 @@ def test_the_largest_request_has_room() -> None:
     assert settings.load(memory_limit_mib="1", max_request_bytes=1 << 20).memory_limit_mib == 1
     with pytest.raises(StartError, match=r"--memory-limit-mib 1 has no room .* --max-request-bytes 1048577"):
         settings.load(memory_limit_mib="1", max_request_bytes=(1 << 20) + 1)
+
+
+def test_the_least_memory_of_the_engine() -> None:
+    """Less than is promised to do is refused with what is allowed; 0 stands for half of the machine's."""
+    assert settings.load(clickhouse_memory_mib="0").clickhouse_memory_mib == 0
+    with pytest.raises(StartError, match="cannot be '767': it must be 768 at the least, or 0 for half of"):
+        settings.load(clickhouse_memory_mib="767")
 
 
 @pytest.mark.parametrize("name", ["grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca"])

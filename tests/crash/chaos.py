@@ -22,13 +22,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import fuzzing
+import power
 import small_disk
 from balance import assert_balanced
 from processes import CollectorProcess
 from senders import ITEMS, SENT, Sender
 from server_process import ClickHouseServer
 
-from collector.journal import frame, segment
+from collector.clickhouse import EMBEDDED_FOLDER
+from collector.journal import segment
 from collector.request import Signal
 
 NAME = re.compile(rb"r\d+-(?:grpc|http)\d-\d{6}")  # of a request, as `World.round` and the senders make them
@@ -198,25 +200,11 @@ def killed_twice(world: World) -> None:
 
 
 def lost_power(world: World) -> None:
-    """SIGKILL, and where something was never synced the disk has nothing, zeros, noise, half a frame or old blocks."""
+    """The machine stops: what was never synced is as the disk likes, and the embedded engine has forgotten tokens."""
     world.collector.kill()
-    for path in world.journal.glob("*" + segment.OPEN):
-        data = path.read_bytes()
-        found = _frames(data)
-        if not found:
-            continue
-        tail = world.choose.randbytes(world.choose.randrange(1, 5000))
-        half = data[found[0][0] : found[0][1] - 1]
-        old = data[: len(data) // 2][-3000:]
-        torn = {"nothing": b"", "zeros": bytes(len(tail)), "noise": tail, "half a frame": half, "old blocks": old}
-        path.write_bytes(data[: found[-1][1]] + world.choose.choice(list(torn.values())))
+    power.cut(world.journal, world.choose)
+    power.cut_tokens(world.collector.data_dir / EMBEDDED_FOLDER, world.choose)
     world.collector.start()
-
-
-def _frames(data: bytes) -> list[tuple[int, int]]:
-    view = memoryview(data)
-    head = frame.read_head(view)
-    return list(frame.frames(view, head.end, head.salt))
 
 
 def damaged(world: World) -> None:
@@ -226,7 +214,7 @@ def damaged(world: World) -> None:
     if waiting:
         path = world.choose.choice(waiting)
         data = path.read_bytes()
-        found = _frames(data)
+        found = power.frames(data)
         if found:
             start, end = world.choose.choice(found)
             world.hit |= {name.decode() for name in NAME.findall(data[start:end])}
@@ -245,7 +233,7 @@ def truncated(world: World) -> None:
         path = world.choose.choice(waiting)
         data = path.read_bytes()
         end = world.choose.randrange(len(data))
-        intact = max((each for _, each in _frames(data) if each <= end), default=0)
+        intact = max((each for _, each in power.frames(data) if each <= end), default=0)
         world.gone |= {name.decode() for name in NAME.findall(data[intact:])}
         path.write_bytes(data[:end])
     world.collector.start()
@@ -278,6 +266,18 @@ def server_died(world: World) -> None:
     _server(world).kill()
     time.sleep(world.choose.uniform(0.2, 3))
     _server(world).start()
+
+
+def server_lost_power(world: World) -> None:
+    """The server's machine stops: the server is away for a while, and has forgotten tokens."""
+    server = _server(world)
+    server.faults(lie=0.5, die=0.5)
+    time.sleep(world.choose.uniform(0, 1))
+    server.faults()
+    server.kill()
+    power.cut_tokens(server.folder, world.choose)
+    time.sleep(world.choose.uniform(0, 1))
+    server.start()
 
 
 def both_died(world: World) -> None:
@@ -313,7 +313,7 @@ def _server(world: World) -> ClickHouseServer:
 
 EMBEDDED = [killed, restarted, killed_twice, lost_power, damaged, truncated, disk_filled, clock_jumped, fuzzed]
 SERVER = [killed, restarted, lost_power, damaged, truncated, disk_filled, fuzzed]
-SERVER += [server_died, both_died, server_failed, server_slow]
+SERVER += [server_died, server_lost_power, both_died, server_failed, server_slow]
 WORLDS = {"embedded": EMBEDDED, "server": SERVER, "decoding": SERVER}  # in the last the collector decodes
 
 
@@ -330,7 +330,9 @@ def world(folder: Path, seed: int, name: str) -> Iterator[World]:
         if not worked:
             print("the disk is never full in this run: mounting a small one takes root", flush=True)
         events = [event for event in WORLDS[name] if worked or event is not disk_filled]
-        collector = CollectorProcess(folder / "data", *flags).start()
+        collector = CollectorProcess(folder / "data", *flags)
+        collector.program = [str(power.SCRIPT)]
+        collector.start()
         try:
             yield World(name, collector, server, events, random.Random(f"{seed} {name}"))
         finally:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from balance import assert_balanced
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -19,6 +20,7 @@ from processes import CollectorProcess
 
 LOADS_NOTHING = ("--batch-seconds", "3600", "--batch-items", "1000000000")
 LOADS_AT_ONCE = ("--batch-seconds", "0.1")
+SYNCS = "otel_interactions_collector_journal_sync_duration_seconds_count "
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
 SPANS = 20  # in each request
 
@@ -54,6 +56,25 @@ def test_between_acknowledgement_and_load(tmp_path: Path) -> None:
     for kind in POINTS:
         assert collector.ask(f"SELECT MetricName AS name FROM otel.otel_metrics_{kind}") == [{"name": "last values"}]
     assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": 50}]
+    assert collector.stop() == 0
+
+
+@pytest.mark.parametrize("durability", ["fsync", "os"])
+def test_durability(tmp_path: Path, durability: str) -> None:
+    """With `fsync` acknowledgements come after syncs, with `os` nothing is synced; a kill costs neither anything."""
+    collector = CollectorProcess(tmp_path / "data", *LOADS_NOTHING, "--durability", durability).start()
+    for number in range(10):
+        collector.send(traces(span(f"span-{number}")))
+    figures = httpx.get(f"http://{collector.endpoints['http']}/metrics").text
+    syncs = [float(line.removeprefix(SYNCS)) for line in figures.splitlines() if line.startswith(SYNCS)]
+    assert sum(syncs) == {"fsync": 10, "os": 0}[durability]
+    collector.kill()
+
+    collector.flags = (*LOADS_AT_ONCE, "--durability", durability)
+    collector.start()
+    collector.wait_until_stored()
+    found = collector.ask("SELECT count() AS n, uniqExact(SpanName) AS names FROM otel.otel_traces")
+    assert found == [{"n": 10, "names": 10}]
     assert collector.stop() == 0
 
 

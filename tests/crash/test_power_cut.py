@@ -6,11 +6,21 @@ import shutil
 import time
 from pathlib import Path
 
+import power
 from balance import assert_balanced
 from otlp_builders import span, traces
 from processes import CollectorProcess
+from server_process import ClickHouseServer
 
 SPANS = 30
+
+
+def forget_tokens(folder: Path) -> None:
+    """Empty what an engine below this folder remembers of tokens."""
+    tokens = list(folder.glob(power.TOKENS))
+    assert any(path.stat().st_size for path in tokens)
+    for path in tokens:
+        path.write_bytes(b"")
 
 
 def test_between_insert_and_delete(tmp_path: Path) -> None:
@@ -31,11 +41,8 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
 
     for path in (tmp_path / "before").iterdir():
         shutil.copy(path, journal)
-    tokens = list(collector.data_dir.glob("clickhouse/**/deduplication_log_*.txt"))
-    assert any(path.stat().st_size for path in tokens)
-    for path in tokens:
-        path.write_bytes(b"")
-    (collector.data_dir / "boot").write_text("another")
+    forget_tokens(collector.data_dir)
+    (collector.data_dir / "settled").write_text("clickhouse another-boot")
     collector.start()
     collector.wait_until_stored()
     health = collector.health()
@@ -44,7 +51,30 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS}]
     assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS}]
     deadline = time.monotonic() + 10
-    while (collector.data_dir / "boot").read_text() == "another":
+    while not (collector.data_dir / "settled").exists():
         assert time.monotonic() < deadline, "that all is settled was never written down"
         time.sleep(0.05)
     assert collector.stop() == 0
+
+
+def test_of_a_server(tmp_path: Path) -> None:
+    """A server inserts, its machine loses its power before it answers, and it is soon back, without tokens.
+
+    The collector has run all the while, and tries again: nothing is stored twice.
+    """
+    server = ClickHouseServer(tmp_path / "server")
+    server.start()
+    flags = ("--clickhouse-url", server.url, "--batch-seconds", "0.1")
+    collector = CollectorProcess(tmp_path / "data", *flags).start()
+    server.faults(die=1)
+    collector.send(traces(*(span("s", {"interaction.type": "event", "session.id": "dark"}) for _ in range(SPANS))))
+    server.process.wait(30)
+    forget_tokens(server.folder)
+    server.faults()
+    server.start()
+    collector.wait_until_stored()
+    assert_balanced(collector.health())
+    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS}]
+    assert server.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS}]
+    assert collector.stop() == 0
+    server.kill()

@@ -90,6 +90,30 @@ def test_a_restart_in_between(collector: CollectorProcess) -> None:
     assert (collector.data_dir / "secret").stat().st_mode & 0o777 == 0o600
 
 
+def test_json_and_a_restart_in_between(collector: CollectorProcess) -> None:
+    """JSON without times is recognised by its bytes, or by its key, after a kill; the answer is the same."""
+    path, json = "/api/log-interaction", {"content-type": "application/json"}
+    sent: list[tuple[bytes, dict[str, str]]] = [
+        (b'{"component": "json", "action": "with an id", "id": 7}', json),
+        (b'{"component": "json", "action": "with a key"}', json | {"idempotency-key": "k"}),
+        (b'{"component": "json", "action": "with nothing"}', json),
+    ]
+    first = [collector.post(path, *each).json() for each in sent]
+    assert first == [{"accepted": 1, "rejected": []}] * 3
+    collector.wait_until_stored()
+    for flags in (LOADS_NOTHING, LOADS_AT_ONCE):  # rebuilt from ledgers alone, then from segments
+        collector.kill()
+        collector.flags = flags
+        collector.start()
+        assert [collector.post(path, *each).json() for each in sent] == first
+        assert collector.post(path, b'{"action": "another"}', sent[1][1]).status_code == 422
+        assert fates(collector) == {"refused": 1, "duplicate": 2, "journaled": 1, "empty": 0}
+    collector.wait_until_stored()
+    found = collector.ask("SELECT action, count() AS n FROM otel.interactions WHERE component = 'json' GROUP BY action")
+    assert {row["action"]: row["n"] for row in found} == {"with an id": 1, "with a key": 1, "with nothing": 3}
+    assert_balanced(collector.health())
+
+
 def test_a_clock_set_forward_in_between(collector: CollectorProcess, tmp_path: Path) -> None:
     """What was accepted before the wall clock jumped by an hour is recognised after a restart all the same."""
     behind = tmp_path / "behind.py"

@@ -47,7 +47,7 @@ def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) ->
         check=True,
     )
     findings = {each["check"]: each for each in map(json.loads, doctor.stdout.splitlines())}
-    assert {"collector", "ClickHouse", "schema", "decoding", "server clock"} <= set(findings)
+    assert {"collector", "ClickHouse", "schema", "decoding", "ClickHouse's logs", "server clock"} <= set(findings)
     assert "runs at" in findings["collector"]["found"]
     assert findings["ClickHouse"]["found"].startswith("server, version")
     assert [each for each in findings.values() if each["status"] == "fail"] == []

@@ -1,6 +1,6 @@
 """`python clock.py serve …`: the collector on a wall clock that jumps, an hour back and forth, at random.
 
-The monotonic clock goes on, as it does when NTP or an operator sets the time.
+The monotonic clock goes on, as it does when NTP or an operator sets the time. What is synced is noted (`power.py`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 import sys
 import time
+
+import power
 
 _real, _choose = time.time_ns, random.Random()
 _offset = 0
@@ -21,6 +23,7 @@ def _jumping() -> int:
 
 
 if __name__ == "__main__":
+    power.note_syncs()
     time.time_ns = _jumping
     time.time = lambda: _jumping() / 1e9
     from collector.__main__ import main

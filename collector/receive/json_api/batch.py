@@ -34,11 +34,22 @@ class Rejected(BaseModel):
 
 @dataclass(slots=True)
 class Batch:
-    """What a body holds: the good items as one OTLP request, and the others by place, field and reason."""
+    """What a body holds: the good items as one OTLP request, and the others by place, field and reason.
+
+    Attributes:
+        otlp: the request.
+        spans: in it; an item may be several.
+        accepted: good items.
+        rejected: the others.
+        is_one_of_a_kind: each good item has an id or a time of its own, so that equal bytes are the same batch, sent
+            again, and not the same thing done twice.
+    """
 
     otlp: bytes = b""
+    spans: int = 0
     accepted: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+    is_one_of_a_kind: bool = True
 
 
 def convert(body: bytes, read_item: ReadItem, now_ns: int) -> Batch:
@@ -49,15 +60,17 @@ def convert(body: bytes, read_item: ReadItem, now_ns: int) -> Batch:
         TooLarge: it has more than MAX_ITEMS items, or too much stands beside them.
     """
     batch, spans = Batch(), Spans(now_ns)
-    for index, item in enumerate(_items(_parse(body))):
+    for index, given in enumerate(_items(_parse(body))):
         try:
-            spans.add(read_item(_object(item)), index)
+            item = read_item(_object(given))
+            batch.spans += spans.add(item, index)
         except NoShape as problem:
             batch.rejected.append(Rejected(index=index, field=problem.field, reason=problem.reason))
         except ValidationError as problem:
             batch.rejected.append(_rejected(index, problem))
         else:
             batch.accepted += 1
+            batch.is_one_of_a_kind &= item.is_one_of_a_kind
     batch.otlp = spans.request.SerializeToString()
     return batch
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import Body, Query
+from fastapi import Body, Header, Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from collector.access.admission import Admission, Visit
 from collector.errors import Malformed, Refused
 from collector.receive import replies
+from collector.receive.duplicates import Mark
 from collector.receive.intake import Intake
 from collector.receive.json_api import events, interactions
 from collector.receive.json_api.batch import Batch, ReadItem, Rejected, convert
@@ -96,6 +97,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "Nothing is stored: too many bytes, counted after decompression, or items.",
     },
     415: {"model": LogAnswer, "description": "Nothing is stored: a content type or encoding that is not read."},
+    422: {"model": LogAnswer, "description": "Nothing is stored: another body came under the same Idempotency-Key."},
     503: {"model": LogAnswer, "description": "Nothing is stored: not now; send it again after Retry-After seconds."},
     "4XX": {"model": LogAnswer, "description": "Nothing is stored."},
 }
@@ -110,17 +112,30 @@ _Partial = Annotated[
     bool,
     Query(description="Store the good items although others are rejected. Without it a batch is stored whole or not."),
 ]
+_Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="A text that no other request of this tenant has, such as a UUID; send it again with the request. "
+        "For as long as --duplicate-window-seconds says, the same body is then acknowledged and not stored again, and "
+        "another body is refused. Without a key a body is recognised by its bytes, if each of its items has an id or a "
+        "timestamp; one in which an item has neither is stored each time it comes, as somebody may have done the same "
+        "twice.",
+    ),
+]
 
 
 def log_interactions(
     body: Annotated[interactions.Logged | list[interactions.Logged] | InteractionBatch | LogBatch, Body()],
     *,
     partial: _Partial = False,
+    idempotency_key: _Key = None,
 ) -> None:
     """Log interactions of sessions: one, an array, or an object that holds an array.
 
     Names in camelCase and in snake_case are the same. What no field names is kept as JSON. The answer comes once all of
-    it is on disk. Sent again, a batch whose items carry timestamps is the same batch to the byte.
+    it is on disk. If it does not come, send the same bytes again: with an Idempotency-Key, or with an id or a timestamp
+    in each item, they are stored once.
     """
 
 
@@ -128,11 +143,13 @@ def log_events(
     body: Annotated[events.Logged | list[events.Logged] | EventBatch, Body()],
     *,
     partial: _Partial = False,
+    idempotency_key: _Key = None,
 ) -> None:
     """Log events of a user interface or a system: one, an array, or an object that holds an array.
 
     The kind of an event follows from its fields. Names in camelCase and in snake_case are the same. What no field names
-    is kept as JSON. The answer comes once all of it is on disk.
+    is kept as JSON. The answer comes once all of it is on disk. If it does not come, send the same bytes again: with an
+    Idempotency-Key, or with an id or a timestamp in each item, they are stored once.
     """
 
 
@@ -140,12 +157,13 @@ def _handler(intake: Intake, admission: Admission, read_item: ReadItem) -> Handl
     async def handle(request: Request) -> Response:
         try:
             with visit_of(intake, admission, Signal.TRACES, request) as visit:
-                batch, partial = await _read(intake, visit, request, read_item)
+                batch, partial, mark = await _read(intake, visit, request, read_item)
                 if batch.rejected and not (partial and batch.accepted):
-                    refusal = Malformed(f"{len(batch.rejected)} items are rejected")
-                    intake.refuse_unread(refusal, Signal.TRACES)
+                    _count_rejected(intake, batch)
                     return _answer(400, LogAnswer(accepted=0, rejected=batch.rejected))
-                await visit.during(intake.accept(Signal.TRACES, batch.otlp, visit.sender))
+                rejected = len(batch.rejected)
+                accepting = intake.accept(Signal.TRACES, batch.otlp, visit.sender, mark=mark, rejected=rejected)
+                await visit.during(accepting)
         except Refused as refusal:
             reply = replies.refused(refusal, replies.JSON)
             return _answer(reply.status, LogAnswer(accepted=0, rejected=[], error=str(refusal)), reply.headers)
@@ -156,19 +174,39 @@ def _handler(intake: Intake, admission: Admission, read_item: ReadItem) -> Handl
     return handle
 
 
-async def _read(intake: Intake, visit: Visit, request: Request, read_item: ReadItem) -> tuple[Batch, bool]:
-    """Return a request's batch, and whether its good items are wanted without the others."""
+def _count_rejected(intake: Intake, batch: Batch) -> None:
+    """Count a batch that is refused whole: the good items with the bad ones."""
+    rejected = len(batch.rejected)
+    refusal = Malformed(f"{rejected} items are rejected")
+    intake.refuse_read(refusal, Signal.TRACES, size=len(batch.otlp), items=batch.spans, rejected=rejected)
+
+
+async def _read(intake: Intake, visit: Visit, request: Request, read_item: ReadItem) -> tuple[Batch, bool, Mark]:
+    """Return a request's batch, whether its good items are wanted without the others, and what it is recognised by."""
     try:
         require_media(request, {replies.JSON, PLAIN}, f"send {replies.JSON}, or JSON as {PLAIN}")
         partial = _wants_partial(request)
         raw = await body_of(intake, request, visit)
         now_ns = time.time_ns()
         if len(raw) <= _INLINE_BYTES:
-            return convert(raw, read_item, now_ns), partial
-        return await asyncio.to_thread(convert, raw, read_item, now_ns), partial
+            batch = convert(raw, read_item, now_ns)
+        else:
+            batch = await asyncio.to_thread(convert, raw, read_item, now_ns)
+        return batch, partial, _mark(intake, visit, request, raw, batch)
     except Refused as refusal:
         intake.refuse_unread(refusal, Signal.TRACES)
         raise
+
+
+def _mark(intake: Intake, visit: Visit, request: Request, raw: bytes, batch: Batch) -> Mark:
+    """Return what a body is recognised by: its bytes as they came, for what they became may hold the time of receipt.
+
+    Without a key, equal bytes without ids and times may well be two people who did the same: they are nothing to go by.
+    """
+    key = request.headers.get("idempotency-key", "").strip()
+    if not key and not batch.is_one_of_a_kind:
+        return Mark(b"")
+    return intake.mark(Signal.TRACES, visit.sender, raw, request.url.path, key)
 
 
 def _wants_partial(request: Request) -> bool:

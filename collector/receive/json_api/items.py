@@ -150,6 +150,11 @@ class Item(Context, ABC):
                 found |= {name: value for name, value in vars(place).items() if value is not None}
         return found
 
+    @property
+    def is_one_of_a_kind(self) -> bool:
+        """Whether it has an id or a time of its own."""
+        return bool(self.id or self.given.get("timestamp"))
+
     def common(self) -> dict[str, Value | None]:
         """Return the attributes that every kind of item may have; None means absent."""
         given = self.given.get

@@ -1,7 +1,6 @@
 """Drafts become OTLP spans: ids that follow from what was sent, times, attributes, resources.
 
-The same item gives the same bytes whenever it is sent, unless the time of receipt has to stand in for its own: so a
-batch that is sent again is recognised by its hash, as any OTLP request is.
+The same item gives the same bytes whenever it is sent, unless the time of receipt has to stand in for its own.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ class Spans:
         self._now_ns = now_ns
         self._scopes: dict[tuple[str | None, str | None], ScopeSpans] = {}
 
-    def add(self, item: Item, index: int) -> None:
-        """Add what the item at this place of its batch becomes."""
+    def add(self, item: Item, index: int) -> int:
+        """Add what the item at this place of its batch becomes; return how many spans that is."""
         at_ns: int = item.given.get("timestamp") or self._now_ns + index
         common, drafts = item.common(), item.drafts()
         spans = self._scope(item).spans
@@ -45,6 +44,7 @@ class Spans:
             )
             _say(span, draft, common)
             _place(span, draft, item, index)
+        return len(drafts)
 
     def _scope(self, item: Item) -> ScopeSpans:
         key = item.given.get("service"), item.given.get("environment")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,21 @@ def test_write_whole(tmp_path: Path) -> None:
     files.write_whole(target, b"new", durable=False)
     assert target.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_only_the_owner_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rights are there before the first byte, also where a crash left a temporary file anybody could read."""
+    target, seen = tmp_path / "secret", []
+    left = tmp_path / "secret.tmp"
+    left.touch()
+    left.chmod(0o666)
+    synced = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (seen.append(stat.S_IMODE(os.fstat(file).st_mode)), synced(file)))
+    with left.open("rb") as somebody:
+        files.write_whole(target, b"mine", mode=0o600)
+        assert somebody.read() == b""
+    assert target.read_bytes() == b"mine"
+    assert seen[0] == 0o600
 
 
 def test_write_whole_on_a_full_disk(small_disk: Path) -> None:

@@ -170,3 +170,19 @@ def test_letters_of_other_versions(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text(json.dumps({"id": "x", "stored_in": [], "new": 1}))
     with pytest.raises(LetterError, match="file beside it"):
         folder.get("x")
+
+
+def test_settled_when_replays_are_done(
+    engine: Any, tmp_path: Path, new_loading: Any, request_of: Make, stored: Any
+) -> None:
+    """A replay an earlier process may have sent is not stored twice, and nothing is settled before it is done."""
+    running, still_wanted = new_loading(engine.database, tmp_path, tokens_lost=True), list[bool]()
+    letter, data = letter_of(engine, tmp_path, request_of(interaction("x")))
+    running.letters.keep(letter, data)
+    running.letters.ask_replay(letter)
+    engine.insert(running.letters.bytes_of(letter.id), f"{letter.id}-forgotten")
+    running.loader.start(when_settled=lambda: still_wanted.append(running.letters.is_wanted(letter.id)))
+    running.wait_until(lambda: still_wanted)
+    assert running.loader.stop(20)
+    assert still_wanted == [False]
+    assert stored(letter.id) == 1

@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from balance import assert_balanced
 from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -172,7 +173,11 @@ def test_no_such_service(channel: grpc.Channel) -> None:
 
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_too_large(small: CollectorProcess, compression: grpc.Compression) -> None:
-    """The limit is the size after decompression: exactly it passes, one byte more is RESOURCE_EXHAUSTED."""
+    """The limit is the size after decompression: exactly it passes, one byte more is RESOURCE_EXHAUSTED, and counts.
+
+    gRPC's library refuses it before we could: what we see is a call without a message.
+    """
+    before = small.health()["counters"].get("refused_no_message", 0)
     spare = LIMIT - len(traces(span("s", {"pad": "x" * 1000})).SerializeToString())
     bodies = [traces(span("s", {"pad": "x" * (1000 + spare + extra)})) for extra in (0, 1)]
     assert [each.ByteSize() for each in bodies] == [LIMIT, LIMIT + 1]
@@ -182,6 +187,23 @@ def test_too_large(small: CollectorProcess, compression: grpc.Compression) -> No
             TraceServiceStub(channel).Export(bodies[1], timeout=30, compression=compression)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert not refused.value.trailing_metadata()  # no RetryInfo: it is not to be sent again
+    deadline = time.monotonic() + 10
+    while small.health()["counters"].get("refused_no_message", 0) == before:
+        assert time.monotonic() < deadline, small.health()["counters"]
+        time.sleep(0.05)
+    assert_balanced(small.health())
+
+
+def test_a_resource_beside_each_span(small: CollectorProcess) -> None:
+    """What a resource weighs beside each of its spans may be four times the limit; beyond it, RESOURCE_EXHAUSTED."""
+    few, many = (traces(*[span()] * spans, resource={"large": "x" * 1150}) for spans in (6, 7))
+    assert many.ByteSize() < LIMIT
+    with grpc.insecure_channel(small.endpoints["grpc"]) as channel:
+        TraceServiceStub(channel).Export(few, timeout=30)
+        with pytest.raises(grpc.RpcError, match="beside each of 7 items") as refused:
+            TraceServiceStub(channel).Export(many, timeout=30)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "google.rpc.retryinfo-bin" not in dict(refused.value.trailing_metadata())
 
 
 def highest_memory(collector: CollectorProcess) -> int:
@@ -277,11 +299,12 @@ async def test_the_stock_exporter_waits_as_long_as_it_is_told() -> None:
     assert took > 0.6
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 def test_labelled_but_not_compressed(collector: CollectorProcess, encoding: str) -> None:
-    """A message flagged as compressed that is not: INTERNAL, which no client sends again; the next call is served.
+    """Flagged as compressed and not, or as zstd: INTERNAL, which no client sends again; the next call is served.
 
-    gRPC's own library says so before the message reaches us. No client can be made to lie: HTTP/2 is written by hand.
+    gRPC's own library, which knows no zstd, says so before the message reaches us. No client can be made to lie: HTTP/2
+    is written by hand.
     """
 
     def header(name: str, value: str) -> bytes:

@@ -338,6 +338,22 @@ def test_too_large(small: CollectorProcess, encoding: str, headers: dict[str, st
     assert count(small, name) == 1
 
 
+@pytest.mark.parametrize("headers", [PROTOBUF, JSON], ids=["protobuf", "json"])
+def test_a_resource_beside_each_span(small: CollectorProcess, headers: dict[str, str]) -> None:
+    """What a resource weighs beside each of its spans may be four times the limit; beyond it, 413 with a Status."""
+    for spans, expected in ((6, 200), (7, 413)):
+        request = traces(*[span("s")] * spans, resource={"large": "x" * 1150})
+        document = {"attributes": [{"key": "large", "value": {"stringValue": "x" * 1150}}]}
+        sent = {"resource": document, "scopeSpans": [{"spans": [span_json("s") for _ in range(spans)]}]}
+        body = request.SerializeToString() if headers is PROTOBUF else json.dumps({"resourceSpans": [sent]}).encode()
+        assert len(body) < LIMIT
+        reply = small.post("/v1/traces", body, headers)
+        assert reply.status_code == expected
+    assert reply.headers["content-type"] == headers["content-type"]
+    assert status(reply).code == 8
+    assert "beside each of 7 items" in status(reply).message
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 def test_a_bomb(small: CollectorProcess, encoding: str) -> None:
     """Fifty megabytes in some kilobytes: 413, and the collector goes on."""

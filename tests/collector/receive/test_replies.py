@@ -21,6 +21,7 @@ from collector.request import Receipt, Signal
 REFUSALS = [
     (errors.Malformed, 400, 3, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.TooLarge, 413, 8, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.KeyReused, 422, 3, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.UnsupportedMedia, 415, 3, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.NotFound, 404, 5, grpc.StatusCode.UNIMPLEMENTED),
     (errors.MethodNotAllowed, 405, 12, grpc.StatusCode.UNIMPLEMENTED),

@@ -39,6 +39,27 @@ def said(span: Span) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
+    ("payload", "alone"),
+    [
+        ({"action": "click", "timestamp": AT}, True),
+        ({"action": "click", "metadata": {"timestamp": AT}}, True),
+        ({"action": "click", "id": 0}, True),
+        ({"action": "click", "eventId": "e"}, True),
+        ({"action": "click", "sessionId": "s", "userId": "u"}, False),
+        ({"action": "click", "id": "", "timestamp": None}, False),
+        ({"timestamp": AT, "events": [{"action": "a"}, {"action": "b"}]}, True),
+        ([{"action": "a", "id": 1}, {"action": "b", "timestamp": AT}], True),
+        ([{"action": "a", "id": 1}, {"action": "b"}], False),
+        ([{"action": "a", "id": 1}, {"action": 5}], True),
+        ([], True),
+    ],
+)
+def test_one_of_a_kind(payload: Any, alone: bool) -> None:
+    """Where each good item has an id or a time, equal bytes are the same batch; else they may be two."""
+    assert send(payload).is_one_of_a_kind == alone
+
+
+@pytest.mark.parametrize(
     ("payload", "items"),
     [
         (CLICK, 1),

@@ -8,11 +8,13 @@ import json
 import secrets
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from balance import assert_balanced
 from fastapi import FastAPI
 
 from collector.access.admission import Admission
@@ -115,11 +117,86 @@ def test_partial_is_a_switch(client: Any) -> None:
     assert (reply.status_code, reply.json()["error"]) == (400, "partial is perhaps; it should be true or false")
 
 
-def test_sent_again(client: Any, session: str) -> None:
-    """A batch that is sent again, its answer lost, is acknowledged and stored once."""
-    for _ in range(2):
-        client.accept(PATH, {"sessionId": session, "events": [CLICK, CLICK]}, 2)
-    assert stored(client, session) == ["click", "click"]
+NAMELESS = {"action": "click"}
+RETRY = {"idempotency-key": '"8e03978e"'}
+
+
+@pytest.mark.parametrize(
+    ("payload", "headers", "times"),
+    [
+        ([CLICK, CLICK], {}, 1),
+        ([NAMELESS | {"id": 1}, NAMELESS | {"eventId": "e"}], {}, 1),
+        ([NAMELESS, NAMELESS], {}, 3),
+        ([CLICK, NAMELESS], {}, 3),
+        ([NAMELESS, NAMELESS], RETRY, 1),
+        ([NAMELESS, NAMELESS], {"idempotency-key": ""}, 3),
+        ([NAMELESS, NAMELESS, BAD], RETRY, 1),
+        ([CLICK, CLICK, BAD], {}, 1),
+    ],
+)
+def test_sent_again(client: Any, session: str, payload: Any, headers: dict[str, str], times: int) -> None:
+    """The same bytes again, the answer lost: stored once if ids, times or a key tell them from the same done twice."""
+    headers = {name: value and value + session for name, value in headers.items()}
+    before = client.collector.health()["counters"]
+    answers = [
+        client.post(f"{PATH}?partial=true", {"sessionId": session, "events": payload}, headers) for _ in range(3)
+    ]
+    assert [each.status_code for each in answers] == [200] * 3
+    assert answers[0].json()["accepted"] == 2
+    assert len({each.content for each in answers}) == 1
+    assert stored(client, session) == ["click"] * 2 * times
+    after = client.collector.health()
+    assert after["counters"].get("requests_duplicate", 0) - before.get("requests_duplicate", 0) == 3 - times
+    assert_balanced(after)
+
+
+def test_packed_otherwise_it_is_the_same(client: Any, session: str) -> None:
+    """Bytes are compared after decompression."""
+    body = json.dumps({"sessionId": session, "id": 1, "action": "click"}).encode()
+    client.accept(PATH, body)
+    assert client.post(PATH, gzip.compress(body), {"content-encoding": "gzip"}).status_code == 200
+    assert stored(client, session) == ["click"]
+
+
+@pytest.mark.parametrize("headers", [{}, RETRY])
+def test_the_same_to_both_paths(client: Any, session: str, headers: dict[str, str]) -> None:
+    """What means one thing here and another there is two requests, with the same key as well."""
+    both = {"session_id": session, "interaction_type": "user_message", "content": {"text": "a"}, "id": 1, "action": "b"}
+    headers = {name: value + session for name, value in headers.items()}
+    for path in ("/api/interactions/log", PATH) * 2:
+        assert client.post(path, both, headers).status_code == 200
+    assert sorted(row["type"] for row in client.rows([session])[session]) == ["ui_event", "user_message"]
+
+
+def test_a_key_for_two_bodies(client: Any, session: str) -> None:
+    """The second body is neither stored nor taken for the first: 422, counted. A refused one leaves the key free."""
+    headers = {"idempotency-key": session}
+    click = NAMELESS | {"sessionId": session}
+    assert client.post(PATH, BAD | {"sessionId": session}, headers).status_code == 400
+    assert client.post(PATH, click, headers).status_code == 200
+    before = client.collector.health()["counters"].get("refused_key_reused", 0)
+    reply = client.post(PATH, click | {"action": "scroll"}, headers)
+    assert (reply.status_code, reply.json()) == (
+        422,
+        {
+            "accepted": 0,
+            "rejected": [],
+            "error": "another body was accepted under this Idempotency-Key; hint: give each request a key of its own",
+        },
+    )
+    assert client.collector.health()["counters"]["refused_key_reused"] == before + 1
+    assert stored(client, session) == ["click"]
+    assert_balanced(client.collector.health())
+
+
+@pytest.mark.parametrize(("item", "headers"), [(NAMELESS | {"id": 1}, {}), (NAMELESS, RETRY)])
+def test_sent_at_the_same_time(client: Any, session: str, item: dict[str, Any], headers: dict[str, str]) -> None:
+    """Many of the same at once: each is acknowledged, one is stored."""
+    headers = {name: value + session for name, value in headers.items()}
+    with ThreadPoolExecutor(8) as pool:
+        sending = [pool.submit(client.post, PATH, item | {"sessionId": session}, headers) for _ in range(8)]
+    assert [each.result().json() for each in sending] == [{"accepted": 1, "rejected": []}] * 8
+    assert stored(client, session) == ["click"]
 
 
 @pytest.mark.parametrize("payload", [[], {"events": []}])
@@ -137,25 +214,31 @@ def test_too_many_items(client: Any) -> None:
 
 
 def test_every_request_has_a_fate(client: Any) -> None:
-    """What is rejected counts as refused, what is accepted as journaled: health's figures balance."""
+    """What is rejected counts as refused, with the good items beside it if those go too; the rest as journaled."""
 
     def count() -> dict[str, int]:
         counters = client.collector.health()["counters"]
-        names = ("requests_received", "requests_refused", "requests_journaled", "requests_empty", "items_received")
-        return {name: counters.get(name, 0) for name in names}
+        requests = [f"requests_{fate}" for fate in ("received", "refused", "journaled", "empty")]
+        return {
+            name: counters.get(name, 0) for name in (*requests, "items_received", "items_refused", "items_journaled")
+        }
 
     before, click = count(), CLICK | {"component": secrets.token_hex(8)}
-    for payload in (click, BAD, [click, click], [], b"{", {"user_message": "not here"}):
+    for payload in (click, BAD, [click, BAD], [click, click], [], b"{", {"user_message": "not here"}):
         client.post(PATH, payload)
     client.post(f"{PATH}?partial=1", [BAD, click])
     client.post(f"{PATH}?partial=perhaps", click)
     assert {name: total - before[name] for name, total in count().items()} == {
-        "requests_received": 8,
-        "requests_refused": 4,
+        "requests_received": 9,
+        "requests_refused": 5,
         "requests_journaled": 3,
         "requests_empty": 1,
-        "items_received": 4,
+        "items_received": 9,  # the JSON that does not read and the wrong switch have none
+        "items_refused": 5,
+        "items_journaled": 4,
     }
+    client.wait_until_stored()
+    assert_balanced(client.collector.health())
 
 
 # What the running collector does not do on demand: the endpoints on an intake whose journal is ours.

@@ -40,11 +40,12 @@ def test_every_shape_is_in_it(document: dict[str, Any], examples: Examples, path
 
 @pytest.mark.parametrize("path", SHAPES)
 def test_what_comes_and_goes(document: dict[str, Any], path: str) -> None:
-    """Both content types, `partial`, and every status are in it; the answer has one shape whatever the status."""
+    """Both content types, the parameters, and every status are in it; the answer has one shape whatever the status."""
     operation = document["paths"][path]["post"]
     assert set(operation["requestBody"]["content"]) == {"application/json", "text/plain"}
-    assert [(each["name"], each["required"]) for each in operation["parameters"]] == [("partial", False)]
-    assert set(operation["responses"]) == {"200", "400", "413", "415", "503", "4XX"}
+    parameters = [(each["name"], each["in"], each["required"]) for each in operation["parameters"]]
+    assert parameters == [("partial", "query", False), ("Idempotency-Key", "header", False)]
+    assert set(operation["responses"]) == {"200", "400", "413", "415", "422", "503", "4XX"}
     for response in operation["responses"].values():
         assert response["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/LogAnswer"}
         assert "tored" in response["description"]
