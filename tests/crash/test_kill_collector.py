@@ -15,7 +15,7 @@ import pytest
 from balance import assert_balanced
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
-from otlp_builders import log_record, logs, span, traces
+from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess
 
 LOADS_NOTHING = ("--batch-seconds", "3600", "--batch-items", "1000000000")
@@ -34,12 +34,13 @@ def seed() -> int:
 
 
 def test_between_acknowledgement_and_load(tmp_path: Path) -> None:
-    """Nothing is in ClickHouse yet when the process dies; the next one loads every acknowledged span and log once."""
+    """Nothing is in ClickHouse yet when the process dies; the next one loads all that was acknowledged, once."""
     collector = CollectorProcess(tmp_path / "data", *LOADS_NOTHING).start()
     names = [f"span-{number}" for number in range(50)]
     for name in names:
         collector.send(traces(span(name, {"interaction.type": "event", "session.id": "killed"})))
     collector.send(logs(log_record("last words")))
+    collector.send(metrics(*(metric(kind, point(kind), name="last values") for kind in POINTS)))
     assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
     collector.kill()
 
@@ -48,10 +49,12 @@ def test_between_acknowledgement_and_load(tmp_path: Path) -> None:
     collector.wait_until_stored()
     health = collector.health()
     assert_balanced(health)
-    assert (health["counters"]["requests_recovered"], health["counters"]["items_recovered"]) == (51, 51)
+    assert (health["counters"]["requests_recovered"], health["counters"]["items_recovered"]) == (52, 51 + len(POINTS))
     stored = collector.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name")
     assert {row["name"]: row["n"] for row in stored} == dict.fromkeys(names, 1)
     assert collector.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": "last words"}]
+    for kind in POINTS:
+        assert collector.ask(f"SELECT MetricName AS name FROM otel.otel_metrics_{kind}") == [{"name": "last values"}]
     assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": 50}]
     assert collector.stop() == 0
 
