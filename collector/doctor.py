@@ -425,7 +425,7 @@ def own_logs(database: ClickHouse) -> Finding:
     """Look whether ClickHouse's logs of its own end somewhere; without a TTL they grow until the disk is full."""
     endless = [f"system.{name}" for (name,) in database.rows(_ENDLESS_LOGS)]
     if endless:
-        advice = "give each a <ttl> in the server's configuration, as the README shows"
+        advice = "give each a <ttl> in the server's configuration, as the README shows; drop those that end in a number"
         return Finding("ClickHouse's logs", "warn", f"{', '.join(endless)}: kept for ever", advice)
     return Finding("ClickHouse's logs", "ok", "none, or each with a TTL")
 

@@ -60,13 +60,11 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     assert collector.stop() == 0
 
 
-def test_of_a_server(tmp_path: Path) -> None:
+def test_of_a_server(server: ClickHouseServer, tmp_path: Path) -> None:
     """A server inserts, its machine loses its power before it answers, and it is soon back, without tokens.
 
     The collector has run all the while, and tries again: nothing is stored twice.
     """
-    server = ClickHouseServer(tmp_path / "server")
-    server.start()
     flags = ("--clickhouse-url", server.url, "--batch-seconds", "0.1")
     collector = CollectorProcess(tmp_path / "data", *flags).start()
     server.faults(die=1)
@@ -80,4 +78,3 @@ def test_of_a_server(tmp_path: Path) -> None:
     assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS}]
     assert server.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS}]
     assert collector.stop() == 0
-    server.kill()
