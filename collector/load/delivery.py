@@ -5,7 +5,7 @@
   ClickHouse gets their rows as `Native` blocks under the same token. The views behind run on the server as ever. (The
   inboxes are created there all the same: they keep nothing, and the SQL is taken from their views.)
 
-ClickHouse makes of a token another one for each view, so what went one way it does not recognise when it comes the other.
+ClickHouse makes of a token another one for each view, so what went one way it does not know when it comes the other.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A body that is sent again because its acknowledgement got lost is recognised, and acknowledged without being stored.
 
 A body is known by its hash: xxh3 of 128 bits over the bytes as they came. Of OTLP it is taken before anything is
-validated, so that a duplicate costs hardly more than the hash (80 us a MB). The hash begins with a seed made of a secret of this data
-directory, the tenant and the signal: nobody can make bodies that are taken for another's, and the same body from two
-tenants is two bodies. Where a sender names its request itself (Idempotency-Key), the hash is of that name, and the
-body's own hash tells whether the name stands for another body now.
+validated, so that a duplicate costs hardly more than the hash (80 us a MB). The hash begins with a seed made of a
+secret of this data directory, the tenant and the signal: nobody can make bodies that are taken for another's, and the
+same body from two tenants is two bodies. Where a sender names its request itself (Idempotency-Key), the hash is of that
+name, and the body's own hash tells whether the name stands for another body now.
 
 What is remembered outlives the process: it goes with the request into the journal as the request's *identity*, and is
 handed back at the next start.

@@ -1,7 +1,9 @@
 """A ClickHouse "server" for tests: the embedded engine behind ClickHouse's HTTP interface, in a process of its own.
 
 It stands in for a server that would have to be installed beside the tests; chDB is the same engine. This is as much of
-the interface as clickhouse-connect needs to create, insert and read: `python clickhouse_server.py DATA_DIR PORT [FAULTS]`.
+the interface as clickhouse-connect needs to create, insert and read:
+
+    python clickhouse_server.py DATA_DIR PORT [FAULTS]
 
 FAULTS names a JSON file, read at each insert: `slow` seconds before it, and chances from 0 to 1 that it is refused
 before anything happened (`refuse`), that it happens and an error is answered (`lie`), that it happens and the server
