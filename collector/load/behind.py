@@ -58,6 +58,7 @@ class Behind:
               WHERE ({keys}) IN (SELECT {keys} FROM brought) GROUP BY {keys}
             ) AS there USING ({keys})
             WHERE kept.added >= there.added
+            SETTINGS join_use_nulls = 0
         """  # noqa: S608 - the database's own SQL
         groups, complete = self._database.rows(sql)[0]
         return bool(complete) or not groups
