@@ -35,6 +35,7 @@ from collector.errors import Broken, Refused, StartError
 from collector.journal import names
 from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
+from collector.load import token_logs
 from collector.load.clickhouse_errors import Fate, classify
 from collector.load.loader import Loader
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
@@ -78,6 +79,7 @@ class Collector:
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
             self._memory_bytes = settings.clickhouse_memory_mib << 20 or machine_memory() // 2
+            tokens_lost = self._tokens_lost()
             databases = [self._connect(at_once=False) for _ in range(settings.parallel_loads)]
             database = databases[0]
             for each in databases:
@@ -95,7 +97,7 @@ class Collector:
                 self._data.scratch,
                 self._counters,
                 settings.decode,
-                tokens_lost=self._data.doubts_tokens(self._circumstances),
+                tokens_lost=tokens_lost,
             )
             limits = Limits(settings.batch_items, settings.batch_bytes, settings.batch_seconds)
             self._journal = Journal(store, limits, self._loader, self._on_sync)
@@ -125,6 +127,20 @@ class Collector:
         chosen = self._settings
         rates = Rates(self._ring, Rate(chosen.requests_per_second, chosen.bytes_per_second), chosen.burst_seconds)
         return Admission(self._doorman, rates, Room(chosen.memory_limit_mib << 20), chosen.request_seconds)
+
+    def _tokens_lost(self) -> bool:
+        """Tell whether ClickHouse may have what waits without knowing its tokens; see that it will know the next ones.
+
+        Raises:
+            StartError: the embedded engine's memory of them cannot be mended.
+        """
+        try:
+            torn = token_logs.torn(self._data.path / EMBEDDED_FOLDER)
+            lost = self._data.doubts_tokens("" if torn else self._circumstances)
+            token_logs.mend(torn)
+        except OSError as error:
+            raise unreachable(self._data.path, error) from error
+        return lost
 
     @property
     def _circumstances(self) -> str:

@@ -6,23 +6,40 @@ import shutil
 import time
 from pathlib import Path
 
-import power
 from balance import assert_balanced
 from otlp_builders import span, traces
 from processes import CollectorProcess
 from server_process import ClickHouseServer
 
 from collector import datadir
+from collector.clickhouse import EMBEDDED_FOLDER
+from collector.load import token_logs
 
 SPANS = 30
 
 
-def forget_tokens(folder: Path) -> None:
-    """Empty what an engine below this folder remembers of tokens."""
-    tokens = list(folder.glob(power.TOKENS))
+def forget_tokens(engine: Path, keep: slice = slice(0)) -> None:
+    """Leave a part of what the engine in this folder remembers of tokens."""
+    tokens = list(engine.glob(token_logs.FILES))
     assert any(path.stat().st_size for path in tokens)
     for path in tokens:
-        path.write_bytes(b"")
+        path.write_bytes(path.read_bytes()[keep])
+
+
+def load_and_lose_the_answer(collector: CollectorProcess, folder: Path) -> None:
+    """Send spans, let them be loaded, and kill the collector with their segment still in its journal."""
+    journal = collector.data_dir / "journal"
+    collector.flags = ("--batch-seconds", "3600")
+    collector.start()
+    collector.send(traces(*(span("s", {"interaction.type": "event", "session.id": "dark"}) for _ in range(SPANS))))
+    collector.kill()
+    shutil.copytree(journal, folder)
+    collector.flags = ("--batch-seconds", "0.1")
+    collector.start()
+    collector.wait_until_stored()
+    collector.kill()
+    for path in folder.iterdir():
+        shutil.copy(path, journal)
 
 
 def test_between_insert_and_delete(tmp_path: Path) -> None:
@@ -31,19 +48,9 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     ClickHouse syncs rows where it is told to, but never its file of tokens; and that the journal's file was deleted
     may be lost as well. (Where the boot goes unnoticed all is there twice: `test_stored.py::test_after_a_power_cut`.)
     """
-    collector = CollectorProcess(tmp_path / "data", "--batch-seconds", "3600").start()
-    collector.send(traces(*(span("s", {"interaction.type": "event", "session.id": "dark"}) for _ in range(SPANS))))
-    collector.kill()
-    journal = collector.data_dir / "journal"
-    shutil.copytree(journal, tmp_path / "before")
-    collector.flags = ("--batch-seconds", "0.1")
-    collector.start()
-    collector.wait_until_stored()
-    collector.kill()
-
-    for path in (tmp_path / "before").iterdir():
-        shutil.copy(path, journal)
-    forget_tokens(collector.data_dir)
+    collector = CollectorProcess(tmp_path / "data")
+    load_and_lose_the_answer(collector, tmp_path / "before")
+    forget_tokens(collector.data_dir / EMBEDDED_FOLDER)
     assert (collector.data_dir / "settled").read_text() == datadir.after_boot()
     (collector.data_dir / "settled").write_text("boot of another day")
     collector.start()
@@ -57,6 +64,22 @@ def test_between_insert_and_delete(tmp_path: Path) -> None:
     while not (collector.data_dir / "settled").exists():
         assert time.monotonic() < deadline, "that all is settled was never written down"
         time.sleep(0.05)
+    assert collector.stop() == 0
+
+
+def test_a_torn_memory_of_tokens(tmp_path: Path) -> None:
+    """A power cut, or a full disk, tears the last record of the engine's file of tokens: the next ones are read again.
+
+    The engine appends to the torn record, and at its next start reads no further.
+    """
+    collector = CollectorProcess(tmp_path / "data")
+    load_and_lose_the_answer(collector, tmp_path / "first")
+    forget_tokens(collector.data_dir / EMBEDDED_FOLDER, slice(-10))
+    load_and_lose_the_answer(collector, tmp_path / "second")
+    collector.start()
+    collector.wait_until_stored()
+    assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 2 * SPANS}]
+    assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": 2 * SPANS}]
     assert collector.stop() == 0
 
 

@@ -18,9 +18,9 @@ from collector import files
 from collector.journal import frame
 from collector.journal.ledger import SEEN
 from collector.journal.names import OPEN, READY
+from collector.load import token_logs
 
 SCRIPT = Path(__file__)
-TOKENS = "**/deduplication_log_*.txt"
 _JOURNAL = "journal"
 _NOTES = "power"  # beside the journal, so that they take none of its disk
 _MOST = 5000  # bytes of garbage
@@ -81,9 +81,9 @@ def cut(journal: Path, choose: random.Random) -> None:
 
 def cut_tokens(clickhouse: Path, choose: random.Random) -> None:
     """Let a killed engine have forgotten some of the newest deduplication tokens, or all."""
-    for path in clickhouse.glob(TOKENS):
+    for path in clickhouse.glob(token_logs.FILES):
         data = path.read_bytes()
-        path.write_bytes(data[: choose.choice([0, choose.randrange(len(data) + 1)])])
+        path.write_bytes(data[: choose.choice([0, choose.randrange(len(data) + 1)])] + bytes(choose.choice([0, 9])))
 
 
 def _spoil(path: Path, synced: int, choose: random.Random) -> None:
