@@ -70,7 +70,7 @@ class Stored:
             return time.time() - _birth(name) < keeper.window_seconds / _MARGIN
         if self.was_restarted(name, since):
             return False
-        parts = f"database = '{DATABASE}' AND table = '{keeper.step.table}' AND active"
+        parts = f"database = '{DATABASE}' AND table = '{keeper.step.table}'"
         sql = f"""
             SELECT
               (SELECT max(max_block_number) FROM system.parts WHERE {parts}) - min(min_block_number),
@@ -137,9 +137,12 @@ def _of(keeper: Keeper, name: str) -> str:
 
 
 def _young(keeper: Keeper, name: str) -> str:
-    """Return the condition by which only parts are read that were written since a segment was begun."""
+    """Return the condition by which only parts are read that were written since a segment was begun.
+
+    Those are named, too, that were merged away: which parts a query reads is settled before this is asked.
+    """
     return f"""_part IN (
-        SELECT name FROM system.parts WHERE database = '{DATABASE}' AND table = '{keeper.step.table}' AND active
+        SELECT name FROM system.parts WHERE database = '{DATABASE}' AND table = '{keeper.step.table}'
         AND modification_time >= toDateTime({_birth(name) - _SKEW}))"""  # noqa: S608 - tables of ours
 
 

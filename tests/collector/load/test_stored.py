@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from otlp_builders import log_record, logs, span, traces
 
+from collector.clickhouse import ClickHouse
 from collector.load.decoder import Decoder
 from collector.load.stored import Stored
 from collector.load.tables import Tables
@@ -221,6 +222,27 @@ def test_among(engine: Any, tmp_path: Path, request_of: Make, asking: Stored) ->
     assert asking.among("traces", [names[0], names[2], absent]) == {names[0], names[2]}
     assert asking.among("traces", []) == set()
     assert asking.among("logs", names) == set()
+
+
+def test_asked_while_parts_are_merged(engine: Any, tmp_path: Path, request_of: Make, asking: Stored) -> None:
+    """A part that is merged away while somebody asks still counts: what is there is found, however often one asks."""
+    name, over = engine.store(tmp_path, request_of(traces(span()).SerializeToString())), threading.Event()
+    other = ClickHouse(engine.folder, None)
+
+    def merge() -> None:
+        while not over.is_set():
+            other.command("INSERT INTO otel.otel_traces (Timestamp, SpanName) VALUES (now64(9), 'merged')")
+            other.command("OPTIMIZE TABLE otel.otel_traces FINAL")
+
+    merging = threading.Thread(target=merge)
+    merging.start()
+    try:
+        for _ in range(60):
+            assert asking.among("traces", [name]) == {name}
+    finally:
+        over.set()
+        merging.join()
+        other.close()
 
 
 def test_nothing_is_asked_from_day_to_day(engine: Any, troubled: Any, request_of: Make) -> None:
