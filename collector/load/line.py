@@ -79,14 +79,9 @@ class Entry:
         return self.name.endswith(_URGENT) and not self.letter
 
     @property
-    def sent_before(self) -> bool:
-        """Whether somebody may have sent it before it came into this line."""
-        return self.maybe_stored or self.letter
-
-    @property
     def in_doubt(self) -> bool:
         """Whether ClickHouse may have it and may have forgotten its token."""
-        return self.sent_before or bool(self.tries and time.monotonic() - self.first_try > _SURE)
+        return self.maybe_stored or self.letter or bool(self.tries and time.monotonic() - self.first_try > _SURE)
 
 
 class Line:

@@ -18,7 +18,7 @@ from collector.load.clickhouse_errors import classify
 from collector.load.complaints import Complaints
 from collector.load.dead_letters import DeadLetters, LetterError
 from collector.load.line import Entry, Line, Waiting
-from collector.load.worker import PARTS, Segments, Shared, Worker
+from collector.load.worker import PARTS, Segments, Shared, Worker, note_of
 from collector.request import Content
 from collector.telemetry import Counters
 
@@ -152,11 +152,9 @@ class Loader:
         while signals and not self._line.ended:
             try:
                 for signal in sorted(signals):
-                    names = {entry.name for entry in left if entry.signal == signal}
-                    apart = {
-                        entry.name for entry in left if entry.name in names and entry.path.with_suffix(PARTS).exists()
-                    }
-                    self._line.doubt(self._workers[0].stored.among(signal, names) | apart)
+                    alike = [entry for entry in left if entry.signal == signal]
+                    found = self._workers[0].stored.among(signal, (entry.name for entry in alike))
+                    self._line.doubt(found | {entry.name for entry in alike if note_of(entry).exists()})
                     signals.remove(signal)
             except Exception as error:  # noqa: BLE001 - whatever it is, segments must not be sent twice for it
                 self._complaints.failed("asking what is stored", classify(error), error)

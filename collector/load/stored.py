@@ -63,13 +63,14 @@ class Stored:
 
     def remembers(self, signal: str, name: str, since: float | None = None) -> bool:
         """Tell whether every table certainly still knows the token of a segment it has rows of; see `was_restarted`."""
-        return all(self._knows(keeper, name, since) for keeper in self._tables.route(signal).keepers)
+        keepers = self._tables.route(signal).keepers
+        if not all(keeper.replicated for keeper in keepers) and self.was_restarted(name, since):
+            return False
+        return all(self._knows(keeper, name) for keeper in keepers)
 
-    def _knows(self, keeper: Keeper, name: str, since: float | None) -> bool:
+    def _knows(self, keeper: Keeper, name: str) -> bool:
         if keeper.replicated:
             return time.time() - _birth(name) < keeper.window_seconds / _MARGIN
-        if self.was_restarted(name, since):
-            return False
         parts = f"database = '{DATABASE}' AND table = '{keeper.step.table}'"
         sql = f"""
             SELECT

@@ -159,7 +159,7 @@ class Worker:
     def _end(self, entry: Entry, stored: Content, dead: Content) -> None:
         """Delete a segment, of which nothing is left to do, and count what became of it."""
         self._segments.retire(entry.path)
-        _note(entry).unlink(missing_ok=True)
+        note_of(entry).unlink(missing_ok=True)
         if stored.requests:
             self._counters.fate("stored", stored.items, requests=stored.requests, signal=entry.signal)
         if dead.requests:
@@ -185,7 +185,7 @@ class Worker:
         Raises:
             Exception: not now.
         """
-        if not _note(entry).exists():
+        if not note_of(entry).exists():
             try:
                 self._deliver(entry.path, entry, entry.name)
             except (ClickHouseError, OSError) as error:
@@ -197,7 +197,7 @@ class Worker:
                     log.warning("segment %s is refused and taken apart: %s", entry.name, verdict.sentence)
                 if not verdict.parser and self.stored.among(entry.signal, [entry.name]):
                     return self._complete_without_the_refused(entry, frames, error)
-                files.write_whole(_note(entry), b"")
+                files.write_whole(note_of(entry), b"")
             else:
                 return Content(0, 0)
         return self._store_in_parts(entry, frames)
@@ -386,7 +386,7 @@ class Worker:
             log.info("dead letter %s is stored", letter.id)
 
 
-def _note(entry: Entry) -> Path:
+def note_of(entry: Entry) -> Path:
     """Where it is written down that a segment is stored in parts."""
     return entry.path.with_suffix(PARTS)
 

@@ -130,8 +130,7 @@ def half_there(engine: Any, tmp_path: Path, journal: Path, request_of: Make, ses
     def make(*missing: str) -> Path:
         path = engine.freeze(journal, request_of(body(session, (0, 40), spans=2)))
         today = engine.freeze(tmp_path, request_of(body(session, spans=2)))
-        head = path.read_bytes().partition(path.stem.encode())[0] + path.stem.encode()
-        today.write_bytes(head + today.read_bytes().partition(today.stem.encode())[2])
+        today.write_bytes(envelope.segment_of(path.stem, segment.read(today)[1]))
         with cut_off(engine, *missing) if missing else contextlib.nullcontext():
             engine.insert(today, f"{path.stem}-forgotten")
         return path

@@ -13,6 +13,8 @@ import pytest
 from otlp_builders import log_record, logs, span, traces
 
 from collector.clickhouse import ClickHouse
+from collector.journal import segment
+from collector.load import envelope
 from collector.load.decoder import Decoder
 from collector.load.stored import Stored
 from collector.load.tables import Tables
@@ -164,8 +166,7 @@ def test_part_of_it_is_there(engine: Any, tmp_path: Path, new_loading: Any, requ
     today = engine.freeze(
         tmp_path, request_of(body(session))
     )  # what the crash left: the first partition, under the name
-    data = path.read_bytes().partition(path.stem.encode())[0] + path.stem.encode()
-    today.write_bytes(data + today.read_bytes().partition(today.stem.encode())[2])
+    today.write_bytes(envelope.segment_of(path.stem, segment.read(today)[1]))
     engine.insert(today)
     assert stored(path.stem) == 1
     later(engine, tmp_path, request_of)
