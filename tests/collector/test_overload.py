@@ -148,7 +148,7 @@ def test_bytes_are_limited_after_decompression(crowd: Crowd) -> None:
 
 def test_what_does_not_come(crowd: Crowd) -> None:
     """A gRPC call without a message, and an HTTP body that does not come, are refused in time and counted."""
-    metadata, before = [("x-api-key", crowd.other)], crowd.counters().get("refused_too_slow", 0)
+    metadata, before = [("x-api-key", crowd.other)], crowd.counters()
     flood = Flood(*crowd.addresses, {"x-api-key": crowd.other})
 
     def nothing() -> Iterator[bytes]:
@@ -172,8 +172,8 @@ def test_what_does_not_come(crowd: Crowd) -> None:
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert flood.outcomes == {"slow 503": 1}
     counts = crowd.counters()
-    assert counts["refused_too_slow"] - before == 2
-    assert counts["refused_no_message"] == 1
+    assert counts["refused_too_slow"] - before.get("refused_too_slow", 0) == 2
+    assert counts["refused_no_message"] - before.get("refused_no_message", 0) == 1
 
 
 def test_a_client_that_goes_away_leaves_no_room_taken(crowd: Crowd) -> None:
