@@ -16,6 +16,7 @@ from otlp_builders import span, traces
 from collector.journal import segment
 from collector.load import envelope
 from collector.load.behind import Behind
+from collector.load.dead_letters import Letter
 from collector.load.decoder import Decoder
 from collector.load.stored import Stored
 from collector.load.tables import Tables
@@ -121,6 +122,49 @@ def test_nothing_is_behind_twice(
             engine.insert(path, f"{path.stem}-forgotten")
     start_after_a_power_cut(new_loading, engine, tmp_path, *paths)
     assert known(engine, session) == (7, 49, 1)
+
+
+def test_nobody_inserts_while_sums_are_compared(
+    engine: Any, tmp_path: Path, journal: Path, new_loading: Any, request_of: Make, stored: Any, session: str
+) -> None:
+    """A letter is completed while another connection has more of the same session: that has to wait, or would be lost.
+
+    The sums would tell that the letter is behind, though it is the other one.
+    """
+    letter, other = (engine.freeze(journal, request_of(body(session, spans=2))) for _ in range(2))
+    with cut_off(engine, *AGGREGATES):
+        engine.insert(letter, f"{letter.stem}-forgotten")
+    happened: list[str] = []
+
+    class Slow:
+        embedded = True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(engine.database, name)
+
+        def rows(self, sql: str, *arguments: Any) -> Any:
+            if "brought" not in sql:
+                return engine.database.rows(sql, *arguments)
+            running.take(other)
+            time.sleep(0.7)  # the other connection has nothing else to do
+            found = engine.database.rows(sql, *arguments)
+            happened.append("compared")
+            return found
+
+        def insert_file(self, *arguments: Any) -> None:
+            happened.append("inserted")
+            engine.database.insert_file(*arguments)
+
+    running = new_loading(Slow(), tmp_path, more=[Slow()])
+    running.loader.start()
+    kept = Letter(letter.stem, "refused", 0, "traces", requests=1)
+    running.letters.keep(kept, letter.read_bytes())
+    running.letters.ask_replay(kept)
+    running.wait_until(lambda: not running.letters.is_wanted(kept.id) and stored(other.stem))
+    running.wait()
+    assert running.loader.stop(20)
+    assert happened == ["compared", "inserted"]
+    assert known(engine, session)[:2] == (4, 28)
 
 
 @pytest.fixture
