@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Installs need no network beyond the package index the machine's pip already uses.
 READY := .venv/.ready
+# Where this is set, each process compiles a thousand modules anew, and the tests start hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup demo serve test lint types bench chaos lock clean
 
