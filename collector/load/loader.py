@@ -18,7 +18,7 @@ from collector.load.clickhouse_errors import classify
 from collector.load.complaints import Complaints
 from collector.load.dead_letters import DeadLetters, LetterError
 from collector.load.line import Entry, Line, Waiting
-from collector.load.worker import PARTS, Segments, Shared, Worker, note_of
+from collector.load.worker import PARTS, Segments, Shared, Worker, drop, note_of
 from collector.request import Content
 from collector.telemetry import Counters
 
@@ -145,9 +145,8 @@ class Loader:
         left = self._line.entries()
         self._left = {entry.path for entry in left}
         for folder in {entry.path.parent for entry in left}:
-            for note in folder.glob("*" + PARTS):
-                if not any(entry.name == note.stem for entry in left):
-                    note.unlink()  # the crash came between the end of its segment and its own
+            names = {entry.name for entry in left}
+            drop([note for note in folder.glob("*" + PARTS) if note.stem not in names])  # a crash came between the two
         signals = {entry.signal for entry in left}
         while signals and not self._line.ended:
             try:

@@ -159,7 +159,8 @@ class Worker:
     def _end(self, entry: Entry, stored: Content, dead: Content) -> None:
         """Delete a segment, of which nothing is left to do, and count what became of it."""
         self._segments.retire(entry.path)
-        note_of(entry).unlink(missing_ok=True)
+        if note_of(entry).exists():
+            drop([note_of(entry)])
         if stored.requests:
             self._counters.fate("stored", stored.items, requests=stored.requests, signal=entry.signal)
         if dead.requests:
@@ -389,6 +390,14 @@ class Worker:
 def note_of(entry: Entry) -> Path:
     """Where it is written down that a segment is stored in parts."""
     return entry.path.with_suffix(PARTS)
+
+
+def drop(notes: list[Path]) -> None:
+    """Delete the notes of segments that are gone, once these are so for good: no power cut brings one back without."""
+    for folder in {note.parent for note in notes}:
+        files.sync_folder(folder)
+    for note in notes:
+        note.unlink()
 
 
 def _part(entry: Entry, first: int, end: int) -> str:

@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import power
 from balance import assert_balanced
 from otlp_builders import span, traces
 from processes import CollectorProcess
@@ -13,6 +14,7 @@ from server_process import ClickHouseServer
 
 from collector import datadir
 from collector.clickhouse import EMBEDDED_FOLDER
+from collector.journal.names import READY
 from collector.load import token_logs
 
 SPANS = 30
@@ -80,6 +82,31 @@ def test_a_torn_memory_of_tokens(tmp_path: Path) -> None:
     collector.wait_until_stored()
     assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 2 * SPANS}]
     assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": 2 * SPANS}]
+    assert collector.stop() == 0
+
+
+def test_a_segment_in_parts_that_is_there_again(tmp_path: Path) -> None:
+    """What was taken apart, because of one request in it, is deleted, and a power cut undoes that: it is stored once.
+
+    The note that it was taken apart outlives the segment, or nobody would look for its parts.
+    """
+    collector = CollectorProcess(tmp_path / "data", "--batch-seconds", "2")
+    collector.program = [str(power.SCRIPT)]
+    collector.start()
+    collector.send(traces(*(span("s", {"interaction.type": "event", "session.id": "dark"}) for _ in range(SPANS))))
+    poison = traces(span("s")).SerializeToString() + b"\x08\x01"  # the field of all spans, as a number
+    assert collector.post("/v1/traces", poison).status_code == 200
+    collector.wait_until_stored()
+    assert collector.health()["dead_letters"] == 1
+    collector.kill()
+    for deleted in (collector.data_dir / power.NOTES).glob("*" + READY):
+        shutil.copy(deleted, collector.data_dir / "journal")
+    (collector.data_dir / "settled").write_text("boot of another day")
+    forget_tokens(collector.data_dir / EMBEDDED_FOLDER)
+    collector.start()
+    collector.wait_until_stored()
+    assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": SPANS}]
+    assert collector.ask("SELECT interactions AS n FROM otel.sessions") == [{"n": SPANS}]
     assert collector.stop() == 0
 
 

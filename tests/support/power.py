@@ -22,7 +22,7 @@ from collector.load import token_logs
 
 SCRIPT = Path(__file__)
 _JOURNAL = "journal"
-_NOTES = "power"  # beside the journal, so that they take none of its disk
+NOTES = "power"  # beside the journal, so that they take none of its disk
 _MOST = 5000  # bytes of garbage
 
 
@@ -43,7 +43,7 @@ def note_syncs() -> None:
 def _noted(sync: Callable[[int], None]) -> Callable[[int], None]:
     def syncing(descriptor: int) -> None:
         status, path = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}").readlink()
-        deleted = list((path.parent / _NOTES).glob("*" + READY))
+        deleted = list((path.parent / NOTES).glob("*" + READY))
         sync(descriptor)
         if path.name == _JOURNAL:
             for each in deleted:
@@ -55,7 +55,7 @@ def _noted(sync: Callable[[int], None]) -> Callable[[int], None]:
 
 
 def _notes(folder: Path) -> Path:
-    notes = folder.parent / _NOTES
+    notes = folder.parent / NOTES
     notes.mkdir(exist_ok=True)
     return notes
 
