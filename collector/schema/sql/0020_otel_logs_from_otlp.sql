@@ -36,9 +36,9 @@ FROM
   SELECT
     segment,
     records,
-    otel_repeat(of_request, arrayMap(q -> (tupleElement(q, 'tenant'), tupleElement(q, 'received_unix_nano'), tupleElement(q, 'peer')), requests)) AS request,
-    otel_repeat(of_resource, arrayMap(r -> (otel_attributes(tupleElement(tupleElement(r, 'resource'), 'attributes')), tupleElement(tupleElement(tupleElement(tupleElement(r, 'resource'), 'attributes'), 'value'), 1), tupleElement(tupleElement(r, 'resource'), 'dropped_attributes_count'), tupleElement(r, 'schema_url')), resources)) AS resource,
-    otel_repeat(of_scope, arrayMap(s -> (tupleElement(tupleElement(s, 'scope'), 'name'), tupleElement(tupleElement(s, 'scope'), 'version'), otel_attributes(tupleElement(tupleElement(s, 'scope'), 'attributes')), tupleElement(tupleElement(tupleElement(tupleElement(s, 'scope'), 'attributes'), 'value'), 1), tupleElement(tupleElement(s, 'scope'), 'dropped_attributes_count'), tupleElement(s, 'schema_url')), scopes)) AS scope
+    otel_repeat(of_request, arrayZip(tupleElement(requests, 'tenant'), tupleElement(requests, 'received_unix_nano'), tupleElement(requests, 'peer'))) AS request,
+    otel_repeat(of_resource, arrayZip(arraySlice(maps, 1, length(resources)), tupleElement(tupleElement(tupleElement(tupleElement(resources, 'resource'), 'attributes'), 'value'), 1), tupleElement(tupleElement(resources, 'resource'), 'dropped_attributes_count'), tupleElement(resources, 'schema_url'))) AS resource,
+    otel_repeat(of_scope, arrayZip(tupleElement(tupleElement(scopes, 'scope'), 'name'), tupleElement(tupleElement(scopes, 'scope'), 'version'), arraySlice(maps, 1 + length(resources)), tupleElement(tupleElement(tupleElement(tupleElement(scopes, 'scope'), 'attributes'), 'value'), 1), tupleElement(tupleElement(scopes, 'scope'), 'dropped_attributes_count'), tupleElement(scopes, 'schema_url'))) AS scope
   FROM
   (
     SELECT
@@ -47,9 +47,10 @@ FROM
       arrayFlatten(requests.logs.resource_logs) AS resources,
       arrayFlatten(requests.logs.resource_logs.scope_logs) AS scopes,
       arrayFlatten(requests.logs.resource_logs.scope_logs.log_records) AS records,
+      arrayMap(a -> otel_attributes(a), arrayConcat(tupleElement(tupleElement(resources, 'resource'), 'attributes'), tupleElement(tupleElement(scopes, 'scope'), 'attributes'))) AS maps,
       arrayMap(q -> length(arrayFlatten(q)), requests.logs.resource_logs.scope_logs.log_records.flags) AS of_request,
-      arrayMap(r -> length(arrayFlatten(r)), arrayMap(r -> tupleElement(tupleElement(tupleElement(r, 'scope_logs'), 'log_records'), 'flags'), resources)) AS of_resource,
-      arrayMap(s -> length(tupleElement(s, 'log_records')), scopes) AS of_scope
+      arrayMap(r -> length(arrayFlatten(r)), tupleElement(tupleElement(tupleElement(resources, 'scope_logs'), 'log_records'), 'flags')) AS of_resource,
+      arrayMap(s -> length(s), tupleElement(tupleElement(scopes, 'log_records'), 'flags')) AS of_scope
     FROM otel.otlp_logs
   )
 )
