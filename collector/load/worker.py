@@ -17,6 +17,7 @@ by halves (`bisection.py`), set aside in the dead letters, and the rest is store
 - Nothing of the segment is stored: each half is inserted as a segment of its own, called `NAME-FIRST-END` by the
   numbers of its requests, or `NAME-NUMBER`, which is its token, too. `NAME.parts`, written first, says so: after a
   crash the segment must not be inserted whole any more, but the same halves, of which ClickHouse drops those it has.
+  Of which halves that holds as well stands in it: what is refused now may pass later, where memory was short, say.
 - Some of it is stored, because a view behind the first table refused: halves would store that again. So they are only
   tried, by running the views' SQL over them. All that pass are then inserted under the segment's own token: the tables
   that have it drop it, the others take it. A letter then says which tables have the rows of the request all the same.
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 PARTS = ".parts"  # beside a segment that is stored in parts
 _BYTES_AT_FAULT = frozenset({Fate.DATA, Fate.SUSPECT})
+_TAKEN_APART = Exception("refused before, and stored by halves since")
 
 Keep = Callable[[int, bytes, str], None]  # takes the offset of what is damaged, its bytes, and why
 
@@ -197,7 +199,7 @@ class Worker:
                 if not entry.tries:
                     log.warning("segment %s is refused and taken apart: %s", entry.name, verdict.sentence)
                 if not verdict.parser and self.stored.among(entry.signal, [entry.name]):
-                    return self._complete_without_the_refused(entry, frames, error)
+                    return self._complete_without_the_refused(entry, entry.name, dict(enumerate(frames)), error)
                 files.write_whole(note_of(entry), b"")
             else:
                 return Content(0, 0)
@@ -235,24 +237,46 @@ class Worker:
         return self.stored.remembers(entry.signal, name, None if entry.maybe_stored else entry.first_try)
 
     def _store_in_parts(self, entry: Entry, frames: list[memoryview]) -> Content:
-        """Insert a segment by halves, of which nothing is stored but perhaps some of these."""
+        """Insert a segment by halves, of which nothing else is stored; return what was set aside."""
+        note, dead = note_of(entry), list[Content]()
+        apart = set(note.read_text().split())
 
         def insert(first: int, end: int) -> Exception | None:
             name = _part(entry, first, end)
+            if name in apart:
+                return _TAKEN_APART
             try:
                 with self._written(name, name, frames[first:end]) as path:
                     self._deliver(path, entry, name)
             except (ClickHouseError, OSError) as error:
-                if classify(error).fate not in _BYTES_AT_FAULT:
+                verdict = classify(error)
+                if verdict.fate not in _BYTES_AT_FAULT:
                     raise
+                if not verdict.parser and self.stored.among(entry.signal, [name]):
+                    part = {number: frames[number] for number in range(first, end)}
+                    dead.append(self._complete_without_the_refused(entry, name, part, error))
+                    return None
+                if end - first > 1:
+                    apart.add(name)
+                    files.write_whole(note, "\n".join(sorted(apart)).encode())
                 return error
             self._letters.remove(name)  # it was refused before a crash, and now it is not
             return None
 
-        return self._set_aside_all(entry, frames, halves(0, len(frames), insert), stored_in=())
+        refused = halves(0, len(frames), insert)
+        dead.append(self._set_aside_all(entry, dict(enumerate(frames)), refused, stored_in=()))
+        return Content(sum(each.requests for each in dead), sum(each.items for each in dead))
 
-    def _complete_without_the_refused(self, entry: Entry, frames: list[memoryview], error: Exception) -> Content:
-        """Insert those requests under the segment's own token that no view refuses; some table has the segment already.
+    def _complete_without_the_refused(
+        self, entry: Entry, name: str, frames: dict[int, memoryview], error: Exception
+    ) -> Content:
+        """Insert those requests that no view refuses; some table has all of them already, under this name and token.
+
+        Args:
+            entry: the segment.
+            name: its name, or that of a part of it.
+            frames: the requests in it, by their numbers in the segment.
+            error: what ClickHouse said.
 
         Raises:
             Exception: `error`, if none is refused alone.
@@ -260,18 +284,18 @@ class Worker:
         if 0 < entry.tries < PROOF_TRIES:  # nothing was found before, and that takes long
             raise error
         refused: list[Refusal] = []
-        passing = list(range(len(frames)))
+        passing = list(frames)
         for step in self._tables.route(entry.signal).steps:
             found = self._refused_by(step, entry, {number: frames[number] for number in passing})
             refused += found
             passing = [number for number in passing if number not in {each.number for each in found}]
         if not refused:
-            return self._set_aside_whole(entry, frames, error)
+            return self._set_aside_whole(entry, name, list(frames.values()), error)
         dead = self._set_aside_all(entry, frames, refused, self._keepers(entry))
         if passing:
             rest = [frames[number] for number in passing]
-            with self._written(f"{entry.name}-rest", entry.name, rest) as path:
-                self._deliver(path, entry, entry.name)
+            with self._written(f"{name}-rest", name, rest) as path:
+                self._deliver(path, entry, name)
         return dead
 
     def _refused_by(self, step: Step, entry: Entry, frames: dict[int, memoryview]) -> list[Refusal]:
@@ -309,7 +333,7 @@ class Worker:
             path.unlink(missing_ok=True)
 
     def _set_aside_all(
-        self, entry: Entry, frames: list[memoryview], refused: list[Refusal], stored_in: tuple[str, ...]
+        self, entry: Entry, frames: dict[int, memoryview], refused: list[Refusal], stored_in: tuple[str, ...]
     ) -> Content:
         """Set requests aside that are refused alone; return how much that is.
 
@@ -336,8 +360,8 @@ class Worker:
             self._set_aside(letter, envelope.segment_of(letter.id, [frame]))
         return content(frames[each.number] for each in refused)
 
-    def _set_aside_whole(self, entry: Entry, frames: list[memoryview], error: Exception) -> Content:
-        """Set a segment aside that is partly stored and refused for good, though each of its requests seems to pass.
+    def _set_aside_whole(self, entry: Entry, name: str, frames: list[memoryview], error: Exception) -> Content:
+        """Set aside what is partly stored and refused for good, though each of its requests seems to pass.
 
         Raises:
             Exception: `error`, as long as that is not proven.
@@ -346,7 +370,7 @@ class Worker:
         if not (verdict.fate is Fate.DATA and entry.tries >= PROOF_TRIES and self._others_pass(entry)):
             raise error
         letter = Letter(
-            entry.name,
+            name,
             verdict.sentence,
             verdict.code,
             entry.signal,

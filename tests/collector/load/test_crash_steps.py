@@ -79,6 +79,7 @@ SEGMENT = ("good", "poison", "good")
 STEPS = [
     "write .parts",
     "insert -000000",
+    "write .parts",
     "insert -000002",
     "write .otlp",
     "write .json",

@@ -323,6 +323,28 @@ def test_too_much_at_once_is_halved(engine: Any, troubled: Start, request_of: Ma
     assert "requests_dead" not in count
 
 
+def test_memory_is_there_again_half_way(engine: Any, troubled: Start, request_of: Make, stored: Any) -> None:
+    """Stored in smaller parts than would pass now, and not to its end: it goes on in those parts."""
+    running, trouble = troubled()
+
+    def fault(token: str, data: bytes) -> int | None:
+        if not token.endswith("-000003"):
+            return 241 if data.count(b"heavy") > 1 else None
+        trouble.fault = lambda _token, _data: None
+        return 210
+
+    trouble.fault = fault
+    sent = [request_of(traces(span(f"heavy-{number}")).SerializeToString()) for number in range(4)]
+    path = engine.freeze(running.journal, *sent)
+    running.take(path)
+    for _ in range(2):
+        running.take(engine.freeze(running.journal, request_of(traces(span()).SerializeToString())))
+    running.wait()
+    assert trouble.fault is not fault
+    assert stored(path.stem) == 4
+    assert running.dead() == {}
+
+
 def test_a_lone_request_is_not_set_aside_without_proof(engine: Any, troubled: Start, request_of: Make) -> None:
     """A view refuses the only request there is: perhaps it would refuse all. So it waits until another one passes."""
     running, trouble = troubled()
@@ -397,6 +419,26 @@ def test_a_view_that_refuses_one_request(engine: Any, loading: Any, request_of: 
     assert letter.stored_in == ("otel.otel_traces",)
     assert "throwIf" in letter.reason
     assert [each.body for each in loading.letters.requests(letter)] == [sent[1].body]
+
+
+@pytest.mark.usefixtures("picky_view")
+def test_a_view_that_refuses_some_of_a_part(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:
+    """One request does not parse, so the segment is stored in parts; a view refuses one request of a part."""
+    session = new_session()
+    bodies = [b"\x0a\x7fabc", *(spans(session, 2, name) for name in ("a", "poison", "b"))]
+    path = engine.freeze(loading.journal, *map(request_of, bodies))
+    content = path.read_bytes()
+    for _ in range(2):  # again, as after a crash at the last step
+        path.write_bytes(content)
+        loading.take(path)
+        loading.wait()
+        assert stored(path.stem) == 6, "every span is in the first table, once, the refused ones too"
+        assert stored.behind(session) == (6, 4)
+    letters = loading.dead()
+    assert {name.removeprefix(path.stem): letter.stored_in for name, letter in letters.items()} == {
+        "-000000": (),
+        "-000002": ("otel.otel_traces",),
+    }
 
 
 def test_what_nobody_can_find_is_set_aside_whole(
