@@ -17,7 +17,8 @@ by halves (`bisection.py`), set aside in the dead letters, and the rest is store
 - Nothing of the segment is stored: each half is inserted as a segment of its own, called `NAME-FIRST-END` by the
   numbers of its requests, or `NAME-NUMBER`, which is its token, too. `NAME.parts`, written first, says so: after a
   crash the segment must not be inserted whole any more, but the same halves, of which ClickHouse drops those it has.
-  Of which halves that holds as well stands in it: what is refused now may pass later, where memory was short, say.
+  Of which halves that holds as well stands in it, as what is refused now may pass later, where memory was short, say;
+  and how many requests there were, as damage may cut some off.
 - Some of it is stored, because a view behind the first table refused: halves would store that again. So they are only
   tried, by running the views' SQL over them. All that pass are then inserted under the segment's own token: the tables
   that have it drop it, the others take it. A letter then says which tables have the rows of the request all the same.
@@ -200,7 +201,7 @@ class Worker:
                     log.warning("segment %s is refused and taken apart: %s", entry.name, verdict.sentence)
                 if not verdict.parser and self.stored.among(entry.signal, [entry.name]):
                     return self._complete_without_the_refused(entry, entry.name, dict(enumerate(frames)), error)
-                files.write_whole(note_of(entry), b"")
+                files.write_whole(note_of(entry), str(len(frames)).encode())
             else:
                 return Content(0, 0)
         return self._store_in_parts(entry, frames)
@@ -239,10 +240,12 @@ class Worker:
     def _store_in_parts(self, entry: Entry, frames: list[memoryview]) -> Content:
         """Insert a segment by halves, of which nothing else is stored; return what was set aside."""
         note, dead = note_of(entry), list[Content]()
-        apart = set(note.read_text().split())
+        count, *apart = note.read_text().split()
 
         def insert(first: int, end: int) -> Exception | None:
             name = _part(entry, first, end)
+            if first >= len(frames):
+                return None
             if name in apart:
                 return _TAKEN_APART
             try:
@@ -253,17 +256,17 @@ class Worker:
                 if verdict.fate not in _BYTES_AT_FAULT:
                     raise
                 if not verdict.parser and self.stored.among(entry.signal, [name]):
-                    part = {number: frames[number] for number in range(first, end)}
+                    part = dict(enumerate(frames[first:end], first))
                     dead.append(self._complete_without_the_refused(entry, name, part, error))
                     return None
                 if end - first > 1:
-                    apart.add(name)
-                    files.write_whole(note, "\n".join(sorted(apart)).encode())
+                    apart.append(name)
+                    files.write_whole(note, "\n".join([count, *apart]).encode())
                 return error
             self._letters.remove(name)  # it was refused before a crash, and now it is not
             return None
 
-        refused = halves(0, len(frames), insert)
+        refused = halves(0, int(count), insert)
         dead.append(self._set_aside_all(entry, dict(enumerate(frames)), refused, stored_in=()))
         return Content(sum(each.requests for each in dead), sum(each.items for each in dead))
 

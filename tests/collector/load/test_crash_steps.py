@@ -109,6 +109,22 @@ def test_in_parts(engine: Any, tmp_path: Path, new_loading: Any, request_of: Mak
     assert list((tmp_path / "journal").iterdir()) == []
 
 
+def test_in_parts_and_cut_off(engine: Any, tmp_path: Path, new_loading: Any, request_of: Make, stored: Any) -> None:
+    """Killed when some parts are stored, and the segment's second half is gone: the parts are the same as before."""
+    (tmp_path / "journal").mkdir()
+    good = traces(span("w")).SerializeToString()
+    path = engine.freeze(tmp_path / "journal", *map(request_of, [good, good, good, b"\x0a\x7fabc"]))
+    steps = Steps(engine.database)
+    steps.last = 2
+    with watched(steps), pytest.raises(Killed):
+        run(steps, tmp_path, new_loading)
+    assert steps.done == ["write .parts", "insert -000000-000002"]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    run(engine.database, tmp_path, new_loading)
+    assert stored(path.stem) == 2
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
 def test_files_in_between_are_swept(engine: Any, tmp_path: Path, new_loading: Any) -> None:
     """What a kill left in the scratch folder is gone with the next start; the engine beside it is not touched."""
     (tmp_path / "scratch" / "clickhouse").mkdir(parents=True)
