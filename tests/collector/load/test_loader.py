@@ -401,17 +401,23 @@ def picky_view(engine: Any) -> Iterator[None]:
     engine.database.command(f"ALTER TABLE otel.{name} MODIFY QUERY {sql}")
 
 
+def loaded_twice(loading: Any, path: Path) -> Iterator[None]:
+    """Load a segment, and again, as after a crash at the last step; go on behind each time."""
+    content = path.read_bytes()
+    for _ in range(2):
+        path.write_bytes(content)
+        loading.take(path)
+        loading.wait()
+        yield
+
+
 @pytest.mark.usefixtures("picky_view")
 def test_a_view_that_refuses_one_request(engine: Any, loading: Any, request_of: Make, stored: Any) -> None:
     """The first table has the segment when a view behind it refuses one request: the others reach the view, once."""
     session = new_session()
     sent = [request_of(spans(session, 2, name)) for name in ("a", "poison")]
     path = engine.freeze(loading.journal, *sent)
-    content = path.read_bytes()
-    for _ in range(2):  # again, as after a crash at the last step
-        path.write_bytes(content)
-        loading.take(path)
-        loading.wait()
+    for _ in loaded_twice(loading, path):
         assert stored(path.stem) == 4, "every span is in the first table, once, the refused ones too"
         assert stored.behind(session) == (4, 2)
     (letter,) = loading.dead().values()
@@ -427,11 +433,7 @@ def test_a_view_that_refuses_some_of_a_part(engine: Any, loading: Any, request_o
     session = new_session()
     bodies = [b"\x0a\x7fabc", *(spans(session, 2, name) for name in ("a", "poison", "b"))]
     path = engine.freeze(loading.journal, *map(request_of, bodies))
-    content = path.read_bytes()
-    for _ in range(2):  # again, as after a crash at the last step
-        path.write_bytes(content)
-        loading.take(path)
-        loading.wait()
+    for _ in loaded_twice(loading, path):
         assert stored(path.stem) == 6, "every span is in the first table, once, the refused ones too"
         assert stored.behind(session) == (6, 4)
     letters = loading.dead()
