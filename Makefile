@@ -35,8 +35,9 @@ demo: $(READY) ## record real sessions through the SDK into an embedded ClickHou
 serve: $(READY) ## keep a collector running until Ctrl-C (data in .data)
 	@$(BIN)/otel-interactions serve --data-dir .data
 
+# In the order of the folders: by number of tests, the few that take longest would come last, one process idle.
 test: $(READY) ## run the test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style, formatting and the import rules
 	@$(BIN)/ruff check .

@@ -76,7 +76,7 @@ def run(console: Console, *, keep: bool) -> bool:
     folder = Path(tempfile.mkdtemp(prefix="otel-interactions-demo-"))
     try:
         with _collector(console, folder) as endpoints:
-            recorded = [each for group in _PROGRAMS for each in _record(console, group, endpoints)]
+            recorded = [each for group in _PROGRAMS for each in _record(console, group, endpoints, folder)]
             asker = questions.Asker(f"http://{endpoints['sql']}")
             with contextlib.closing(asker):
                 complete = _check(console, asker, recorded)
@@ -117,8 +117,11 @@ def _wait_until_ready(process: subprocess.Popen[bytes], folder: Path) -> dict[st
     raise CollectorError(f"the collector did not start:\n{(folder / 'collector.log').read_text()}")
 
 
-def _record(console: Console, programs: list[_Program], endpoints: dict[str, str]) -> list[_Recorded]:
-    """Run programs at the same time and return what each says it recorded."""
+def _record(console: Console, programs: list[_Program], endpoints: dict[str, str], folder: Path) -> list[_Recorded]:
+    """Run programs at the same time and return what each says it recorded.
+
+    They share a spool: what the one that is killed leaves in it, those of the next list send.
+    """
     running = []
     for label, module, arguments in programs:
         command = " ".join(("python -m", f"{_EXAMPLES}.{module}", *arguments))
@@ -127,6 +130,7 @@ def _record(console: Console, programs: list[_Program], endpoints: dict[str, str
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{endpoints['http' if label == 'stock-http' else 'grpc']}",
             "OTEL_RESOURCE_ATTRIBUTES": f"demo.process={label},deployment.environment.name=demo",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "OTEL_INTERACTIONS_SPOOL_DIR": str(folder / "spool"),
         }
         program = [sys.executable, "-m", f"{_EXAMPLES}.{module}", *arguments]
         running.append((label, subprocess.Popen(program, env=environment, stdout=subprocess.PIPE)))  # noqa: S603 - ours

@@ -41,7 +41,18 @@ from collector.settings import ENVIRONMENT_PREFIX, Settings
 
 DISTRIBUTION = "otel-interactions"
 # The SDK's own variables have the prefix too; the collector does not import the SDK, a test compares the two.
-SDK_VARIABLES = frozenset({"OTEL_INTERACTIONS_ENABLED", "OTEL_INTERACTIONS_CAPTURE_CONTENT"})
+SDK_VARIABLES = frozenset(
+    f"OTEL_INTERACTIONS_{name}"
+    for name in (
+        "ENABLED",
+        "CAPTURE_CONTENT",
+        "FALLBACK_ENDPOINT",
+        "SPOOL_DIR",
+        "SPOOL_MAX_MIB",
+        "SPOOL_MAX_HOURS",
+        "SPOOL_WHEN_FULL",
+    )
+)
 # ClickHouse: 25.6 brought the protobuf schema by value and 25.8 is the LTS after it; 26.3 is the LTS nearest to the
 # embedded engine, which everything is tested with.
 FLOOR, RECOMMENDED = (25, 8), (26, 3)

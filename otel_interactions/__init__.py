@@ -2,6 +2,7 @@
 
 from otel_interactions.configure import configure, flush, shutdown, status
 from otel_interactions.errors import ConfigurationError, InteractionsError
+from otel_interactions.export.exporter import Flushed
 from otel_interactions.interactions import (
     audio_input,
     audio_output,
@@ -12,6 +13,7 @@ from otel_interactions.interactions import (
     ui_event,
     user_message,
 )
+from otel_interactions.models import AgentRun, Generation, Retrieval, agent_run, feedback, generation, retrieval
 from otel_interactions.recorder import Status
 from otel_interactions.recording import Recording
 from otel_interactions.responses import AssistantResponse, assistant_response
@@ -23,13 +25,18 @@ __version__ = "0.1.0"
 
 __all__ = [
     "SETTINGS",
+    "AgentRun",
     "AssistantResponse",
     "ConfigurationError",
+    "Flushed",
+    "Generation",
     "InteractionsError",
     "Recording",
+    "Retrieval",
     "Session",
     "Status",
     "ToolCall",
+    "agent_run",
     "assistant_response",
     "audio_input",
     "audio_output",
@@ -37,9 +44,12 @@ __all__ = [
     "current_session",
     "error",
     "event",
+    "feedback",
     "flush",
+    "generation",
     "performance_metric",
     "resume",
+    "retrieval",
     "session",
     "shutdown",
     "state_transition",

@@ -21,16 +21,22 @@ from opentelemetry.sdk.resources import (
     Resource,
 )
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import NoOpTracer, NoOpTracerProvider
 
 from otel_interactions import conventions as names
 from otel_interactions import settings
 from otel_interactions.errors import ConfigurationError
-from otel_interactions.export.lanes import Lanes
-from otel_interactions.export.otlp import DEFAULT_ENDPOINTS, make_exporter
+from otel_interactions.export.direct import Direct, OwnProvider, no_limits
+from otel_interactions.export.exporter import Exporter, Flushed
+from otel_interactions.export.queues import Limits
+from otel_interactions.export.sender import REQUEST_BYTES, Pace
+from otel_interactions.export.spool import Folder
 from otel_interactions.export.tally import Tally
+from otel_interactions.export.transport import connect, load
 from otel_interactions.guard import guard
 from otel_interactions.log import forget_said
+from otel_interactions.placement import SessionProcessor
 from otel_interactions.process import PROCESS
 from otel_interactions.provider import GLOBAL, make_global, prepare
 from otel_interactions.recorder import AFTER_SHUTDOWN, DISABLED, Recorder, Status, install, installed, state
@@ -43,12 +49,11 @@ SCOPE: Final = "otel_interactions"
 
 @dataclass(frozen=True, slots=True)
 class _Pipeline:
-    """What one `configure()` put together; `lanes` is None where the application's own provider exports."""
+    """What one `configure()` put together; `exporter` is None where the application's own provider exports."""
 
     provider: TracerProvider
     own: bool
-    lanes: Lanes | None
-    tally: Tally
+    exporter: Exporter | None
 
 
 class _Current:
@@ -56,6 +61,7 @@ class _Current:
 
     lock = threading.RLock()
     pipeline: _Pipeline | None = None
+    exporter: Exporter | None = None
     tally = Tally("")
     at_exit = False
 
@@ -68,6 +74,11 @@ def configure(
     endpoint: str | None = None,
     protocol: str | None = None,
     headers: Mapping[str, str] | None = None,
+    fallback_endpoint: str | None = None,
+    spool_dir: str | os.PathLike[str] | None = None,
+    spool_max_mib: int | None = None,
+    spool_max_hours: int | None = None,
+    spool_when_full: str | None = None,
     resource_attributes: Mapping[str, Any] | None = None,
     tracer_provider: TracerProvider | None = None,
     set_global: bool = True,
@@ -85,6 +96,11 @@ def configure(
         endpoint: the collector: `http://host:4317`; https:// switches TLS on.
         protocol: `grpc` or `http/protobuf`.
         headers: headers of each request to the collector.
+        fallback_endpoint: where the same collector takes the other protocol; `off` for nowhere.
+        spool_dir: where spans wait for the collector, so that they outlive the process; `off` keeps them in memory.
+        spool_max_mib: the most the spool takes of the disk, in MiB.
+        spool_max_hours: how long spans wait in it, in hours.
+        spool_when_full: `drop_oldest` or `drop_newest`.
         resource_attributes: more attributes on everything this process sends.
         tracer_provider: an SDK provider to record through instead of one of our own. It keeps its own exporters;
             ours is added only where `endpoint` is given too.
@@ -97,8 +113,17 @@ def configure(
     """
     on = settings.switch("enabled", enabled)
     capture = settings.switch("capture_content", capture_content)
-    chosen = settings.protocol(protocol)
-    tally = Tally(settings.address(endpoint, DEFAULT_ENDPOINTS[chosen]))
+    target = settings.target(settings.protocol(protocol), endpoint, headers)
+    other = settings.fallback(target, fallback_endpoint)
+    spool = settings.spool_dir(spool_dir)
+    limits = Limits(
+        size=settings.whole("spool_max_mib", spool_max_mib) << 20,
+        age=settings.whole("spool_max_hours", spool_max_hours) * 3600.0,
+        drop_oldest=settings.choice("spool_when_full", spool_when_full, settings.WHEN_FULL) == "drop_oldest",
+    )
+    pace = Pace(settings.batch("MAX_EXPORT_BATCH_SIZE"), REQUEST_BYTES, settings.batch("SCHEDULE_DELAY") / 1e3)
+    folder = None if spool is None else Folder(spool, target.endpoint, target.headers)
+    tally = Tally(target.endpoint, f"in {spool}" if spool else "in memory")
     if tracer_provider is not None and not isinstance(tracer_provider, TracerProvider):
         raise ConfigurationError("tracer_provider", f"{tracer_provider!r}", "an opentelemetry.sdk TracerProvider")
     with _Current.lock:
@@ -111,16 +136,18 @@ def configure(
         if isinstance(tracer, NoOpTracer):  # OTEL_SDK_DISABLED
             _retire(DISABLED)
             return
-        lanes = None
+        exporter = None
         if tracer_provider is None or endpoint is not None:
-            with _telling("endpoint, protocol, headers, OTEL_EXPORTER_OTLP_*, OTEL_BSP_*"):
-                lanes = Lanes(partial(make_exporter, chosen, endpoint, headers), tally, settings.queue_size())
-            provider.add_span_processor(lanes)
+            for way in filter(None, (target, other)):
+                load(way.protocol)
+            ways = partial(connect, target, other)
+            exporter = Exporter(ways, tally, pace, settings.queue_size(), folder=folder, limits=limits)
+            provider.add_span_processor(exporter)
         _retire(AFTER_SHUTDOWN)
         forget_said()
-        _Current.pipeline = _Pipeline(provider, tracer_provider is None, lanes, tally)
-        _Current.tally = tally
-        install(Recorder(provider, tracer, capture_content=capture))
+        _Current.pipeline = _Pipeline(provider, tracer_provider is None, exporter)
+        _Current.exporter, _Current.tally = exporter, tally
+        install(Recorder(provider, tracer, _direct(provider, exporter), capture_content=capture))
         if set_global:
             make_global(provider)
         if not _Current.at_exit:
@@ -138,21 +165,22 @@ def shutdown(timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
         _retire(AFTER_SHUTDOWN, timeout_ms)
 
 
-def flush(timeout_ms: float = FLUSH_TIMEOUT_MS) -> bool:
+def flush(timeout_ms: float = FLUSH_TIMEOUT_MS) -> Flushed:
     """Send what is waiting now.
 
     Args:
         timeout_ms: milliseconds this may take.
 
     Returns:
-        True if the collector accepted all of it in time; True too where nothing is recorded.
+        What became of all spans since the last call: true if the collector accepted all of them, or none was recorded.
     """
     with guard:
         pipeline = _Current.pipeline
-        if pipeline is None:
-            return True
-        return (pipeline.lanes or pipeline.provider).force_flush(int(timeout_ms))
-    return False
+        if pipeline is not None and pipeline.exporter is not None:
+            return pipeline.exporter.flush(timeout_ms / 1e3)
+        if pipeline is not None and not pipeline.provider.force_flush(int(timeout_ms)):
+            return Flushed(lost={"export_failed": 0})
+    return Flushed()
 
 
 def status() -> Status:
@@ -160,18 +188,32 @@ def status() -> Status:
     recorder = installed()
     process = PROCESS if recorder is None else recorder.process
     recorded, dropped, without_session = process.counts()
-    delivered, lost, waiting = _Current.tally.counts()
+    exporter, counts = _Current.exporter, _Current.tally.counts()
+    waiting, spooled = exporter.waiting() if exporter else (0, 0)
     return Status(
         state=state(),
         recorded=recorded,
         dropped=dropped,
         without_session=without_session,
         endpoint=_Current.tally.endpoint,
-        delivered=delivered,
-        lost=lost,
+        delivered=counts.delivered,
+        refused=counts.refused,
+        lost=counts.lost,
         waiting=waiting,
+        spooled=spooled,
+        spool_bytes=exporter.spool_bytes() if exporter else 0,
+        in_flight=exporter.in_flight() if exporter else 0,
+        failures=counts.failures,
         last_error=_Current.tally.last_error,
     )
+
+
+def _direct(provider: TracerProvider, exporter: Exporter | None) -> Direct | None:
+    """Return what makes spans without the SDK, where nobody but our exporter sees them."""
+    if not isinstance(provider, OwnProvider) or exporter is None or not no_limits():
+        return None
+    scope = InstrumentationScope(SCOPE, _version())
+    return Direct(exporter, provider, scope, SessionProcessor().on_start)
 
 
 def _retire(reason: str, timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
@@ -185,8 +227,8 @@ def _retire(reason: str, timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
     with guard:
         if GLOBAL.current is pipeline.provider and pipeline.own:
             GLOBAL.current = NoOpTracerProvider()
-        if pipeline.lanes is not None:
-            pipeline.lanes.shutdown(int(timeout_ms))
+        if pipeline.exporter is not None:
+            pipeline.exporter.shutdown(int(timeout_ms))
         if pipeline.own:
             pipeline.provider.shutdown()
         else:
@@ -210,7 +252,7 @@ def _provider(
     if not named_instance:
         attributes[SERVICE_INSTANCE_ID] = PROCESS.instance_id
     with _telling("OTEL_TRACES_SAMPLER, OTEL_SPAN_*_LIMIT, OTEL_RESOURCE_ATTRIBUTES"):
-        provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
+        provider = OwnProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
     if not named_instance:
         _follow_forks(provider)
     return provider

@@ -43,10 +43,14 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception):
+        if error is None or not isinstance(error, Exception):
             return False
+        return self._report(error)
+
+    def _report(self, error: Exception) -> bool:
+        """Count and log a fault; return whether it ends here."""
         PROCESS.drop(FAULT)
-        say_once((FAULT, *_where(trace)), logging.ERROR, _LINE, _traced(error))
+        say_once((FAULT, *_where(error.__traceback__)), logging.ERROR, _LINE, _traced(error))
         return not self.reraise
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R | None]:
@@ -54,8 +58,11 @@ class Guard:
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R | None:
-            with self:
+            try:
                 return function(*args, **kwargs)
+            except Exception as error:
+                if not self._report(error):
+                    raise
             return None
 
         return guarded

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 
 from opentelemetry.context import Context, get_current
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, get_current_span
+from opentelemetry.trace import Span as AnySpan
 
 from otel_interactions import conventions as names
+from otel_interactions.export.exporter import Ours
 from otel_interactions.guard import guard
 from otel_interactions.log import say_once
 from otel_interactions.recorder import Kind, Recorder
@@ -16,10 +18,10 @@ from otel_interactions.session import Session, current_session, foreign_spans
 from otel_interactions.values import as_text
 
 
-class SessionProcessor(SpanProcessor):
+class SessionProcessor(Ours):
     """Puts `session.id` and `user.id` on every span started in a session's Context, whoever starts it."""
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+    def on_start(self, span: AnySpan, parent_context: Context | None = None) -> None:
         """Mark one span."""
         with guard:
             session = current_session(parent_context)
@@ -57,7 +59,8 @@ def place(recorder: Recorder, kind: Kind) -> tuple[Context, list[Link], Session 
             kind,
         )
         return context, [], None
-    links = [Link(span) for span in foreign_spans(session.trace_number, context)]
+    foreign = foreign_spans(session.trace_number, context)
+    links = [Link(span) for span in foreign] if foreign else []
     if get_current_span(context).get_span_context().trace_id != session.trace_number:
         context = session.root_context()
     return context, links, session

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link, Span, SpanContext, StatusCode, TraceFlags, Tracer
 
 from otel_interactions import conventions as names
+from otel_interactions.export.direct import Direct
 from otel_interactions.failures import Failure
 from otel_interactions.log import say_once
 from otel_interactions.process import PROCESS, Process
@@ -34,6 +35,10 @@ Kind: TypeAlias = Literal[
     "state_transition",
     "performance_metric",
     "event",
+    "generation",
+    "agent_run",
+    "retrieval",
+    "feedback",
 ]
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 
@@ -56,6 +61,7 @@ class Recorder:
     Args:
         provider: where the spans come from.
         tracer: our tracer of that provider.
+        direct: makes spans without the SDK; None where somebody else has to see them.
         capture_content: whether texts, arguments and results are recorded, or only their lengths.
         process: whose numbers and counts are used.
         clock: nanoseconds since 1970.
@@ -64,6 +70,7 @@ class Recorder:
 
     provider: TracerProvider
     tracer: Tracer
+    direct: Direct | None = None
     capture_content: bool = True
     process: Process = PROCESS
     clock: Callable[[], int] = time.time_ns
@@ -73,6 +80,9 @@ class Recorder:
         self, kind: Kind, name: str, attributes: Attributes, *, context: Context, links: Sequence[Link], start_ns: int
     ) -> Span:
         """Start the span of one interaction; it is not made current."""
+        direct = self.direct
+        if direct is not None and direct.alone:
+            return direct.start(name, context, {**attributes, names.TYPE: kind}, links, start_ns)
         return self.tracer.start_span(
             name,
             context,
@@ -117,9 +127,13 @@ class Status:
     """What became of everything recorded by this process so far.
 
     `recorded` interactions were handed to the exporter; `dropped` ones were not, by reason: `not_configured`,
-    `after_shutdown`, `disabled`, `not_sampled`, `fault`. Of the spans handed to our exporter, those of other
-    instrumentations included, `delivered` were accepted by the collector, `lost` were given up, by reason:
-    `export_failed`, `queue_full`, `shutdown`; `waiting` are in memory.
+    `after_shutdown`, `disabled`, `not_sampled`, `fault`.
+
+    Of the spans handed to our exporter, those of other instrumentations and those an earlier process left included,
+    `delivered` were accepted by the collector, `refused` by it for good, by what it said, and `lost` were given up, by
+    reason: `queue_full`, `shutdown`, `spool_full`, `expired`, `unreadable`. `waiting` are in memory, `spooled` in files
+    that outlive the process (`spool_bytes`); `in_flight` of both are being sent. `failures` counts requests that had to
+    be tried again.
     """
 
     state: str
@@ -128,8 +142,13 @@ class Status:
     without_session: int
     endpoint: str = ""
     delivered: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
     lost: Mapping[str, int] = field(default_factory=dict)
     waiting: int = 0
+    spooled: int = 0
+    spool_bytes: int = 0
+    in_flight: int = 0
+    failures: int = 0
     last_error: str = ""
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,8 +44,9 @@ class Recording:
         self._ended = False
         self._failure: Failure | None = None
         self._entered: list[Active] = []
-        with guard:
-            self._attributes.update(as_attributes(attributes))
+        if attributes:
+            with guard:
+                self._attributes = as_attributes(attributes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name!r} span_id={self.span_id}>"
@@ -203,14 +204,18 @@ def record(
     """
     recording = Recording(kind, span_name(kind, detail), attributes)
     recording._failure = failure  # noqa: SLF001  one module
-    recording._put(fields)  # noqa: SLF001
-    recording._attributes |= ready or {}  # noqa: SLF001
+    if fields:
+        recording._put(fields)  # noqa: SLF001
+    if ready:
+        recording._attributes |= ready  # noqa: SLF001
     recording.start().end()
     return recording
 
 
 def span_name(kind: Kind, detail: str) -> str:
     """Return the name of a span: the type, and a detail where it is short."""
+    if not detail:
+        return kind
     short = " ".join(clean(detail, MAX_DETAIL).split()) if isinstance(detail, str) else ""
     return f"{kind} {short}" if short and len(detail) <= MAX_DETAIL else kind
 
@@ -221,12 +226,16 @@ def message(
     """Return the attributes of one message of a conversation: its JSON in OpenTelemetry's form, and its length."""
     fields: dict[str, AttributeValue] = {names.TEXT_LENGTH: len(text) if length is None else length}
     if capture:
-        one: dict[str, Any] = {"role": role, "parts": [{"type": "text", "content": clean(text, length=length)}]}
-        if finish_reason is not None:
-            one["finish_reason"] = as_text(finish_reason)
         where = names.GEN_AI_OUTPUT_MESSAGES if role == "assistant" else names.GEN_AI_INPUT_MESSAGES
-        fields[where] = json.dumps([one], ensure_ascii=False, separators=(",", ":"))
+        fields[where] = as_message(role, text, length=length, finish_reason=finish_reason)
     return fields
+
+
+def as_message(role: str, text: str, *, length: int | None = None, finish_reason: str | None = None) -> str:
+    """Return one message of a conversation as JSON in OpenTelemetry's form."""
+    content = encode_basestring(clean(text, length=length))
+    reason = "" if finish_reason is None else f',"finish_reason":{encode_basestring(as_text(finish_reason))}'
+    return f'[{{"role":"{role}","parts":[{{"type":"text","content":{content}}}]{reason}}}]'
 
 
 MAX_DETAIL = 64

@@ -13,12 +13,13 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from typing import Any, TypeVar
+from typing import Any, Self, TypedDict, TypeVar
 
 from otel_interactions import conventions as names
 from otel_interactions.decorators import Active, adrive, drive, wrap
 from otel_interactions.guard import guard
 from otel_interactions.log import say_once
+from otel_interactions.recorder import Kind
 from otel_interactions.recording import Recording, message
 from otel_interactions.values import MAX_TEXT, as_number, as_text
 
@@ -27,11 +28,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 TextOf = Callable[[Any], str | None]
 
 
-class AssistantResponse(Recording):
-    """One answer of the assistant, made by `assistant_response()`."""
+class Said(TypedDict, total=False):
+    """What `Answer.set()` takes."""
 
-    def __init__(self, fields: Mapping[str, Any], attributes: Mapping[str, Any] | None = None) -> None:
-        super().__init__("assistant_response", "assistant_response", attributes)
+    model: str | None
+    provider: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    finish_reason: str | None
+    response_time_ms: float | None
+    ttft_ms: float | None
+    mood: str | None
+    attributes: Mapping[str, Any] | None
+
+
+class Answer(Recording):
+    """What a model says, whole or in a stream: the base of `AssistantResponse` and `Generation`."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        name: str,
+        fields: Mapping[str, Any],
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(kind, name, attributes)
         self._fields = dict(fields)
         self._extra = attributes
         self._texts: list[str] = []
@@ -102,16 +124,12 @@ class AssistantResponse(Recording):
         """Yield the chunks of an async iterable; as `stream` in all else."""
         return adrive(lambda: aiter(chunks), _Stream(self, text_of))
 
-    def __call__(self, function: F) -> F:
-        """Decorate a function that returns or yields the answer's text."""
-        return wrap(function, lambda _args, _kwargs: AssistantResponse(self._fields, self._extra))
-
     def enter(self) -> None:
         """Begin, at the time this object was made: with a stream the request has been on its way since then."""
         self._timed = True
         self._start(self._created_ns)
 
-    def start(self) -> AssistantResponse:
+    def start(self) -> Self:
         """Begin now, without becoming current; `with` does this."""
         self._timed = True
         self._start(None)
@@ -158,6 +176,10 @@ class AssistantResponse(Recording):
             self._attributes.setdefault(names.RESPONSE_TIME_MS, (end_ns - self._started_ns) / 1e6)
         if self._session is not None and self._session.model is not None:
             self._attributes.setdefault(names.GEN_AI_REQUEST_MODEL, as_text(self._session.model))
+        self._finish_text()
+
+    def _finish_text(self) -> None:
+        """Set the message that was said."""
         if self._length:
             self._attributes |= message(
                 "assistant",
@@ -168,10 +190,21 @@ class AssistantResponse(Recording):
             )
 
 
-class _Stream:
-    """The scope of `AssistantResponse.stream`: in a `with` block the block ends the answer, else the stream does."""
+class AssistantResponse(Answer):
+    """One answer of the assistant, made by `assistant_response()`."""
 
-    def __init__(self, answer: AssistantResponse, text_of: TextOf | None) -> None:
+    def __init__(self, fields: Mapping[str, Any], attributes: Mapping[str, Any] | None = None) -> None:
+        super().__init__("assistant_response", "assistant_response", fields, attributes)
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function that returns or yields the answer's text."""
+        return wrap(function, lambda _args, _kwargs: AssistantResponse(self._fields, self._extra))
+
+
+class _Stream:
+    """The scope of `Answer.stream`: in a `with` block the block ends the answer, else the stream does."""
+
+    def __init__(self, answer: Answer, text_of: TextOf | None) -> None:
         self._answer = answer
         self._text_of = text_of
         self._owner = False

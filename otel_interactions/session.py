@@ -352,7 +352,8 @@ def foreign_spans(trace_id: int, context: Context) -> tuple[SpanContext, ...]:
     span = get_current_span(context).get_span_context()
     before = context.get(_FOREIGN)
     known: tuple[SpanContext, ...] = before if isinstance(before, tuple) else ()
-    known = tuple(other for other in known if other.trace_id != trace_id)
+    if known:
+        known = tuple(other for other in known if other.trace_id != trace_id)
     if span.is_valid and span.trace_id != trace_id and span not in known:
         known = (*known, span)
     return known

@@ -192,9 +192,10 @@ def _interaction(span: ReadableSpan) -> Interaction:
 
 
 def _text(attributes: Mapping[str, Any]) -> str | None:
-    """Return the text of the one message an interaction carries."""
-    for name in (names.GEN_AI_INPUT_MESSAGES, names.GEN_AI_OUTPUT_MESSAGES):
-        if name in attributes:
-            content: str = json.loads(attributes[name])[0]["parts"][0]["content"]
-            return content
+    """Return the first text of the message an interaction carries; of a model's or agent's what it said."""
+    for name in (names.GEN_AI_OUTPUT_MESSAGES, names.GEN_AI_INPUT_MESSAGES):
+        for message in json.loads(attributes.get(name, "[]")):
+            for part in message.get("parts", ()):
+                if part.get("type") == "text":
+                    return str(part.get("content"))
     return None

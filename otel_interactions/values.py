@@ -28,6 +28,7 @@ MAX_REPR: Final = 2_000  # characters of the repr() of an object that has no bet
 MAX_DEPTH: Final = 16  # levels of nesting followed in values that json cannot take as they are
 MAX_ITEMS: Final = 10_000  # members of one container followed in such values
 MAX_ATTRIBUTES: Final = 64  # of the application's own on one span: OpenTelemetry keeps 128 and drops the oldest
+_AS_THEY_ARE: Final = frozenset({bool, float, type(None)})
 INT64: Final = range(-(1 << 63), 1 << 63)
 
 
@@ -39,6 +40,8 @@ def clean(text: str, limit: int = MAX_TEXT, length: int | None = None) -> str:
         limit: characters kept.
         length: the true length, where `text` has been cut before.
     """
+    if type(text) is str and length is None and len(text) <= limit and text.isascii():
+        return text  # nearly all there is
     if type(text) is not str:
         text = str.__str__(text)  # a subclass may override str()
     if max(len(text), length or 0) > limit:
@@ -81,8 +84,10 @@ def as_json(value: object) -> str:
 
 def as_attribute(value: object) -> AttributeValue | None:
     """Return `value` as an attribute value, or None if there is none to set."""
-    if value is None or isinstance(value, bool | float):
-        return value
+    if type(value) is str:
+        return clean(value)
+    if type(value) in _AS_THEY_ARE or isinstance(value, float):
+        return value  # type: ignore[return-value]  # one of these
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, int):
@@ -108,8 +113,12 @@ def as_attributes(given: Mapping[str, Any] | None) -> dict[str, AttributeValue]:
         return {}
     if not isinstance(given, Mapping):
         return {"attributes": as_text(given)}
-    pairs = ((clean(str(key)), as_attribute(value)) for key, value in islice(given.items(), MAX_ATTRIBUTES))
-    return {key: value for key, value in pairs if key and value is not None}
+    attributes: dict[str, AttributeValue] = {}
+    for key, value in islice(given.items(), MAX_ATTRIBUTES):
+        name, attribute = clean(key if type(key) is str else str(key)), as_attribute(value)
+        if name and attribute is not None:
+            attributes[name] = attribute
+    return attributes
 
 
 def safe_repr(value: object) -> str:
@@ -154,8 +163,8 @@ def _closer(value: object) -> object:
         return safe_repr(value)
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
-    dump = getattr(value, "model_dump", None)  # pydantic's, and what looks like it
-    return dump() if callable(dump) else safe_repr(value)
+    dump = getattr(type(value), "model_dump", None)  # pydantic's, and what looks like it; a mock has any attribute
+    return dump(value) if callable(dump) else safe_repr(value)
 
 
 _CONVERSIONS: Final[tuple[tuple[tuple[type, ...], Callable[[Any], object]], ...]] = (

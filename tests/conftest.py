@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import small_disk
 from processes import CollectorProcess, running
 from server_process import ClickHouseServer
+
+Mount = Callable[[Path, str], None]
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +28,26 @@ def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
     made.start()
     yield made
     made.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_spool_at_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests record, and the processes they start, out of the user's spool."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_INTERACTIONS_SPOOL_DIR", str(tmp_path_factory.mktemp("spool")))
+        yield
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Return what mounts so much memory (`2m`) as a disk on a folder; only root may."""
+    with contextlib.ExitStack() as stack:
+
+        def mount_or_skip(folder: Path, size: str) -> None:
+            if not stack.enter_context(small_disk.mounted(folder, size)):
+                pytest.skip("mounting a small disk takes root")
+
+        yield mount_or_skip
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:  # noqa: ARG001

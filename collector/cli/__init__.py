@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from collector.brought import brought
 from collector.cli import ask, dead_letters, demo, doctor, keys, schema, serve
 
 app = typer.Typer(
@@ -25,6 +26,20 @@ app.command(name="doctor")(doctor.examine)
 app.add_typer(schema.app, name="schema")
 app.add_typer(keys.app, name="keys")
 app.command(name="demo")(demo.demonstrate)
+
+
+@app.command(
+    name="spool",
+    help="What applications on this machine recorded and nobody has yet: list it, send it (`spool --help`).",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def _spool(context: typer.Context) -> None:
+    verb = brought("spool")
+    raise typer.Exit(verb(context.args) if verb else _NO_SUCH_VERB)
+
+
+_NO_SUCH_VERB = 2
 
 
 def _print_version(wanted: bool) -> None:

@@ -47,6 +47,10 @@ class Fate(Enum):
     DATA = "data"
 
 
+BYTES_AT_FAULT = frozenset({Fate.DATA, Fate.SUSPECT})
+"""What may be the fault of the bytes that were sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One error of ClickHouse.

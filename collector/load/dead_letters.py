@@ -14,6 +14,7 @@ reason.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ import xxhash
 from collector import files
 from collector.errors import CollectorError
 from collector.load import envelope
+
+log = logging.getLogger(__name__)
 
 _BYTES, _REASON, _REPLAY = ".otlp", ".json", "replay"
 
@@ -84,6 +87,7 @@ class DeadLetters:
         self.folder.mkdir(parents=True, exist_ok=True)
         files.write_whole(self.bytes_of(letter.id), data)
         self._write(replace(letter, size=len(data), checksum=_checksum(data)))
+        log.error("set aside %s: %s", letter.id, letter.reason)
 
     def refused_again(self, letter: Letter, reason: str, code: int) -> None:
         """Write down that a replay was refused, and forget that it was asked for."""

@@ -204,6 +204,10 @@ class Line:
         with self._condition:
             return self._loaded[signal]
 
+    def others_pass(self, entry: Entry) -> bool:
+        """Tell whether ClickHouse stored others of its signal since this one failed first."""
+        return self.loaded(entry.signal) > entry.loaded_before
+
     def failed(self, entry: Entry, error: str) -> None:
         """Let one that was taken wait for its next try."""
         with self._condition:

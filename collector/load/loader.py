@@ -18,7 +18,9 @@ from collector.load.clickhouse_errors import classify
 from collector.load.complaints import Complaints
 from collector.load.dead_letters import DeadLetters, LetterError
 from collector.load.line import Entry, Line, Waiting
-from collector.load.worker import PARTS, Segments, Shared, Worker, drop, note_of
+from collector.load.note import Note, drop, orphans
+from collector.load.shared import Segments, Shared
+from collector.load.worker import Worker
 from collector.request import Content
 from collector.telemetry import Counters
 
@@ -144,16 +146,14 @@ class Loader:
     def _ask_about_what_was_left(self) -> None:
         left = self._line.entries()
         self._left = {entry.path for entry in left}
-        for folder in {entry.path.parent for entry in left}:
-            names = {entry.name for entry in left}
-            drop([note for note in folder.glob("*" + PARTS) if note.stem not in names])  # a crash came between the two
+        drop(orphans(self._left))
         signals = {entry.signal for entry in left}
         while signals and not self._line.ended:
             try:
                 for signal in sorted(signals):
                     alike = [entry for entry in left if entry.signal == signal]
                     found = self._workers[0].stored.among(signal, (entry.name for entry in alike))
-                    self._line.doubt(found | {entry.name for entry in alike if note_of(entry).exists()})
+                    self._line.doubt(found | {entry.name for entry in alike if Note(entry.path).exists()})
                     signals.remove(signal)
             except Exception as error:  # noqa: BLE001 - whatever it is, segments must not be sent twice for it
                 self._complaints.failed("asking what is stored", classify(error), error)

@@ -11,9 +11,10 @@ import sys
 import otel_interactions as oi
 
 
-def report() -> None:
-    """Flush, and print how many interactions this process recorded."""
-    oi.flush()
+def report(*, flush: bool = True) -> None:
+    """Print how many interactions this process recorded, once they are sent."""
+    if flush:
+        oi.flush()
     json.dump({"recorded": sum(oi.status().recorded.values())}, sys.stdout)
     sys.stdout.write("\n")
     sys.stdout.flush()

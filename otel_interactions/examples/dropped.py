@@ -1,4 +1,7 @@
-"""A session that nobody ends: the process is killed in the middle of it."""
+"""A session that nobody ends: the process is killed in the middle of it, with interactions that are not sent yet.
+
+They are in its spool; the next process that records to the same collector sends them.
+"""
 
 from __future__ import annotations
 
@@ -14,5 +17,5 @@ if __name__ == "__main__":
     session.start()
     with session.active():
         oi.user_message("Are you still there?")
-    report()
+    report(flush=False)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -57,7 +57,10 @@ PARTS: dict[str, tuple[str, Callable[[], Tables]]] = {
     "flood": ("memory and a small sender under ten times the load, 30 s each", lambda: [[flood(seconds(30))]]),
     "journal": ("group commit, fsync against os; a start with a backlog, 4 s each", lambda: journal(seconds(4))),
     "merges": ("how often merges write a row anew", lambda: [[merges(0.1 if SMALL else 1.0)]]),
-    "sdk": ("what an interaction costs the application", lambda: [[sdk()]]),
+    "sdk": (
+        "what an interaction costs the application, beside the stock SDK (BENCH_ROUNDS)",
+        lambda: [sdk(ROUNDS, 2_000 if SMALL else 20_000)],
+    ),
 }
 
 

@@ -1,64 +1,211 @@
-"""What one interaction costs the calling thread, beside a bare span of the stock SDK with as many attributes."""
+"""What an interaction costs the application, beside a span of the stock SDK with the same content.
+
+Each measurement runs in a process of its own (`python sdk.py WHAT WHO ENDPOINT`), so that it has threads, caches and
+collections of garbage to itself; they take turns, and each row is the median of its rounds.
+"""
 
 from __future__ import annotations
 
-import random
+import json
+import os
+import re
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from load_generator import WORDS, attributes
-from measure import percentile
+import grpc
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from processes import running
-from report import Table
 
 import otel_interactions as oi
 
-CALLS = 2000
+TEXT = "The quick brown fox asks the lazy dog what the weather will be like in Paris tomorrow, politely. "[:100] * 3
+EXTRA = {"app.plan": "premium", "app.score": 0.5, "app.beta": True, "app.page": "checkout"}
+TWELVE = {
+    "session.id": "0f3b2c9e-1111-2222-3333-444455556666",
+    "user.id": "user-12345",
+    "interaction.type": "user_message",
+    "service.instance.id": "abcdef01-2222-3333-4444-555566667777",
+    "interaction.sequence": 12345,
+    "interaction.text.length": len(TEXT),
+    "gen_ai.input.messages": f'[{{"role":"user","parts":[{{"type":"text","content":"{TEXT}"}}]}}]',
+    "app.turn": "7",
+    **EXTRA,
+}
+NOBODY = "http://127.0.0.1:9"
+_CALLS, _CHUNK = 20_000, 500
+_FLOOD = 100_000
+_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-def sdk() -> Table:
-    """Measure against a running collector."""
+def sdk(rounds: int, calls: int = _CALLS) -> Any:
+    """Measure ours and the stock SDK in turn."""
+    from processes import running  # noqa: PLC0415 - not in the processes that are measured
+    from report import Table  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "data") as collector:
-        return Table("SDK, calling thread", ["one call", "us, median", "us, p99"], _rows(collector.endpoints["grpc"]))
+        live = f"http://{collector.endpoints['grpc']}"
+        found: dict[tuple[str, str], list[dict[str, float]]] = {}
+        for _ in range(rounds):
+            for what, endpoint in (("call", NOBODY), ("total", live)):
+                for who in ("stock", "ours"):
+                    found.setdefault((what, who), []).append(_run(what, who, endpoint, folder, calls))
+        with _slow(0.1) as (endpoint, arrived):
+            floods = []
+            for who in ("stock", "ours"):
+                before = arrived()
+                floods.append((who, _run("flood", who, endpoint, folder, _FLOOD * calls // _CALLS), arrived() - before))
+    columns = ["", "stock SDK", "ours", "ours / stock: median (least - most)"]
+    rows = [
+        _row("calling thread, CPU us a call", found, "call", "cpu_us"),
+        _row("calling thread, p50 us, collector dead", found, "call", "p50_us"),
+        _row("calling thread, p99.9 us, collector dead", found, "call", "p999_us"),
+        _row("whole process, CPU us, sent to a live collector", found, "total", "cpu_us"),
+    ]
+    flooded = [
+        [
+            who,
+            f"{told['calls']:,.0f}",
+            f"{come:,}",
+            f"{told['calls'] - come:,.0f}",
+            f"{told['rss_mib']:.0f}",
+            f"{told['seconds']:.1f}",
+        ]
+        for who, told, come in floods
+    ]
+    return [
+        Table("SDK: one interaction with 12 attributes, 300 bytes of text", columns, rows),
+        Table(
+            "SDK: at full speed into a collector that takes 100 ms a request",
+            ["", "recorded", "arrived", "lost", "most MiB", "s until all was sent"],
+            flooded,
+        ),
+    ]
 
 
-def _rows(address: str) -> list[list[str]]:
-    endpoint, text, values = f"http://{address}", " ".join(WORDS * 4)[:300], attributes(random.Random(1), "s-1", 1)
-    provider = TracerProvider()
+def _row(title: str, found: dict[tuple[str, str], list[dict[str, float]]], what: str, figure: str) -> list[str]:
+    stock = [told[figure] for told in found[what, "stock"]]
+    ours = [told[figure] for told in found[what, "ours"]]
+    shares = [mine / theirs for mine, theirs in zip(ours, stock, strict=True)]
+    share = f"{median(shares):.2f} ({min(shares):.2f} - {max(shares):.2f})"
+    return [title, f"{median(stock):.1f}", f"{median(ours):.1f}", share]
+
+
+def _run(what: str, who: str, endpoint: str, folder: str, calls: int) -> dict[str, float]:
+    environment = os.environ | {"OTEL_INTERACTIONS_SPOOL_DIR": tempfile.mkdtemp(dir=folder)}
+    command = [sys.executable, __file__, what, who, endpoint, str(calls)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+@contextmanager
+def _slow(seconds: float) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Run a collector that takes so long for a request; yield its address and what counts the spans it took."""
+    lock, spans = threading.Lock(), [0]
+
+    def export(body: bytes, _context: grpc.ServicerContext) -> bytes:
+        time.sleep(seconds)
+        request = ExportTraceServiceRequest.FromString(body)
+        with lock:
+            spans[0] += sum(len(each.spans) for group in request.resource_spans for each in group.scope_spans)
+        return b""
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, details: Any) -> Any:
+            return grpc.unary_unary_rpc_method_handler(export) if details.method == _EXPORT else None
+
+    server = grpc.server(futures.ThreadPoolExecutor(8), [Handler()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}", lambda: spans[0]
+    server.stop(None).wait()
+
+
+# What follows runs in the processes that are measured.
+
+
+@contextmanager
+def _recording(who: str, endpoint: str) -> Iterator[Callable[[], object]]:
+    """Yield what records one interaction; everything is sent, as far as that can be, at the end."""
+    if who == "ours":
+        oi.configure(service_name="bench", endpoint=endpoint, fallback_endpoint="off", set_global=False)
+        with oi.session("bench", user_id="user-12345"):
+            yield lambda: oi.user_message(TEXT, attributes=EXTRA)
+        oi.flush(120_000 if endpoint != NOBODY else 0)
+        return
+    provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=True)))
     tracer = provider.get_tracer("bench")
 
     def stock() -> None:
-        with tracer.start_as_current_span("chat", attributes=values):
+        with tracer.start_as_current_span("user_message", attributes=TWELVE):
             pass
 
-    def answer() -> None:
-        oi.assistant_response(text, model="gpt-5", input_tokens=1, output_tokens=2)
-
-    oi.configure(service_name="bench", endpoint=endpoint, set_global=False)
-    with oi.session("bench", user_id="u-1"):
-        rows = [
-            ["stock SDK: span with 11 attributes", *_microseconds(stock)],
-            ["user_message(300 characters)", *_microseconds(lambda: oi.user_message(text))],
-            ["assistant_response(300 characters, tokens)", *_microseconds(answer)],
-        ]
-    oi.shutdown()
-    provider.shutdown()
-    return rows
+    yield stock
+    if endpoint != NOBODY:
+        provider.shutdown()
 
 
-def _microseconds(call: Callable[[], object]) -> tuple[str, str]:
+def _call(record: Callable[[], object], calls: int) -> dict[str, float]:
+    """Return what the thread that calls pays: CPU of many, and how long single ones take."""
+    for _ in range(_CHUNK):
+        record()
+    began = time.thread_time_ns()
+    for _ in range(calls):
+        record()
+    spent = time.thread_time_ns() - began
     waits = []
-    for _ in range(CALLS):
+    for _ in range(calls):
         begun = time.perf_counter_ns()
-        call()
-        waits.append((time.perf_counter_ns() - begun) / 1000)
-        if len(waits) % 400 == 0:
-            time.sleep(0.5)  # stay below the stock processor's queue of 2048
-    return f"{median(waits):.1f}", f"{percentile(waits, 0.99):.1f}"
+        record()
+        waits.append(time.perf_counter_ns() - begun)
+    waits.sort()
+    return {
+        "cpu_us": spent / calls / 1e3,
+        "p50_us": waits[len(waits) // 2] / 1e3,
+        "p999_us": waits[int(len(waits) * 0.999)] / 1e3,
+    }
+
+
+def _most_mib() -> float:
+    """Return the most memory this program ever had; rusage would count what its parent had when it was forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024  # type: ignore[index]
+
+
+def main() -> None:
+    """Measure one thing, print it as JSON, and end without waiting for what nobody takes."""
+    what, who, endpoint, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    with _recording(who, endpoint) as record:
+        if what == "call":
+            told = _call(record, calls)
+        else:
+            began, cpu = time.monotonic(), time.process_time()
+            for number in range(calls):
+                record()
+                if what == "total" and number % _CHUNK == 0:
+                    time.sleep(0.05)  # below what fills the stock processor's queue of 2048
+    if what != "call":
+        told = {
+            "calls": calls + (2 if who == "ours" else 0),  # the session's start and end
+            "cpu_us": (time.process_time() - cpu) / calls * 1e6,
+            "seconds": time.monotonic() - began,
+            "rss_mib": _most_mib(),
+        }
+    print(json.dumps(told), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

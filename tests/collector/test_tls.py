@@ -8,14 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import httpx
 import pytest
-import trustme
+from certificates import Files
 from click.testing import Result
 from cryptography.hazmat.primitives import serialization
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
@@ -47,38 +46,10 @@ def has_ipv6() -> bool:
 LOOPBACK = "::1" if has_ipv6() else "127.0.0.1"  # the collector with mTLS listens there
 
 
-@dataclass(frozen=True)
-class Files:
-    """Certificates of two CAs as files."""
-
-    ca: Path
-    other_ca: Path
-    cert: Path
-    key: Path
-    client_cert: Path
-    client_key: Path
-    foreign_cert: Path
-    foreign_key: Path
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """Two CAs; the collector's certificate and a client's are of the first, a foreign client's of the second."""
-    folder = tmp_path_factory.mktemp("pem")
-    ca, other = trustme.CA(), trustme.CA()
-    server = ca.issue_cert("127.0.0.1", "::1", "localhost")
-    client, foreign = ca.issue_cert("client@example.org"), other.issue_cert("client@example.org")
-    made = Files(*(folder / f"{name}.pem" for name in Files.__dataclass_fields__))
-    ca.cert_pem.write_to_path(made.ca)
-    other.cert_pem.write_to_path(made.other_ca)
-    for leaf, cert, key in (
-        (server, made.cert, made.key),
-        (client, made.client_cert, made.client_key),
-        (foreign, made.foreign_cert, made.foreign_key),
-    ):
-        cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
-        leaf.private_key_pem.write_to_path(key)
-    return made
+    """Certificates of two CAs."""
+    return Files.made(tmp_path_factory.mktemp("pem"))
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,51 @@ def test_every_field_has_its_column(collector: CollectorProcess) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + 11)), "the process numbers what it records, without a gap"
 
 
+def test_what_goes_on_behind_an_answer(collector: CollectorProcess) -> None:
+    """Calls of a model, agents, retrievals and feedback have their columns; the transcript has each message once."""
+    with oi.session("journey-models", user_id="u-8"), oi.agent_run("concierge", input="weather") as run:
+        with oi.retrieval("umbrella", source="manuals") as search:
+            search.documents([{"id": "m-1", "score": 0.5}])
+        with oi.generation([{"role": "user", "content": "Umbrella?"}], model="gpt-5", provider="openai") as call:
+            call.text("Take one.")
+            call.set(
+                response_model="gpt-5-2026", input_tokens=7, output_tokens=2, cached_tokens=4, finish_reason="stop"
+            )
+        run.output("Take one.")
+        oi.feedback(True, comment="thanks", of=call)  # noqa: FBT003  as users write it
+
+    found = interactions(collector, "journey-models")
+    expected: dict[str, dict[str, Any]] = {
+        "session_start": {},
+        "agent_run": {"agent_name": "concierge", "input_text": "weather", "output_text": "Take one."},
+        "retrieval": {"parent_span_id": found["agent_run"]["span_id"]},
+        "generation": {
+            "input_text": "Umbrella?",
+            "output_text": "Take one.",
+            "provider": "openai",
+            "model": "gpt-5",
+            "response_model": "gpt-5-2026",
+            "input_tokens": 7,
+            "output_tokens": 2,
+            "cached_tokens": 4,
+            "finish_reason": "stop",
+            "parent_span_id": found["agent_run"]["span_id"],
+        },
+        "feedback": {},
+        "session_end": {},
+    }
+    assert set(found) == set(expected)
+    for kind, columns in expected.items():
+        assert {name: found[kind][name] for name in columns} == columns, kind
+    assert found["feedback"]["attributes"]["gen_ai.evaluation.score.label"] == "up"
+    assert found["feedback"]["attributes"]["interaction.feedback.span_id"] == found["generation"]["span_id"]
+    assert found["retrieval"]["attributes"]["gen_ai.retrieval.query.text"] == "umbrella"
+    said = collector.ask("SELECT role, text FROM otel.transcript WHERE session_id = 'journey-models' ORDER BY ts")
+    assert said == [{"role": "user", "text": "Umbrella?"}, {"role": "assistant", "text": "Take one."}]
+    (session,) = collector.ask("SELECT input_tokens AS n FROM otel.sessions WHERE session_id = 'journey-models'")
+    assert session["n"] == 7
+
+
 def test_a_session_is_a_trace(collector: CollectorProcess) -> None:
     """All of a session is one trace, whose id is the hash of the session's id, below its start."""
     with oi.session("journey-trace") as session:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -26,11 +27,12 @@ VARIABLES = ("OTEL_", "OTEL_INTERACTIONS_")
 
 
 @pytest.fixture(autouse=True)
-def clean_slate(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Show our own faults, keep the environment's settings out, and leave nothing configured."""
+def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Show our own faults, keep the environment's settings out, and leave nothing configured and no spans behind."""
     for name in list(os.environ):
         if name.startswith(VARIABLES):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("OTEL_INTERACTIONS_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.setattr(Guard, "reraise", True)
     yield
     oi.shutdown(timeout_ms=100)
@@ -55,6 +57,7 @@ class Received:
     resource: dict[str, Any]
     arrived: float
     request: int
+    whole: Any
 
 
 @dataclass
@@ -89,6 +92,7 @@ class Receiver:
             resource=resource,
             arrived=time.monotonic(),
             request=self.requests,
+            whole=span,
         )
 
     def wait_for(self, name: str, timeout: float = 10) -> Received:

@@ -1,6 +1,7 @@
 """configure(), flush(), shutdown(), status()."""
 # ruff: noqa: ANN002, ANN003, ARG001  functions written as users write them
 
+import os
 import subprocess
 import sys
 import time
@@ -14,16 +15,19 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 import otel_interactions as oi
 from otel_interactions.log import forget_said
 
+KEPT = ("OTEL_INTERACTIONS_SPOOL_DIR", "PYTHONPATH")
+
 
 def run(code, *arguments, **environment):
     """Run code in a new interpreter, where nothing has been configured."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-        env={"PATH": "", **environment},
+        env={"PATH": "", **kept, **environment},
     )
 
 
@@ -38,7 +42,7 @@ def test_not_configured(lines):
         "with oi.session() as s:\n"
         "    oi.user_message('a'); oi.user_message('b')\n"
         "    with oi.assistant_response() as r: assert list(r.stream('ab')) == ['a', 'b']\n"
-        "print(oi.status().state, oi.status().dropped, oi.status().recorded, oi.flush())\n"
+        "print(oi.status().state, oi.status().dropped, oi.status().recorded, bool(oi.flush()))\n"
     )
     assert result.stdout == "not_configured {'not_configured': 5} {} True\n"
     assert result.stderr.count("\n") == 1
@@ -258,9 +262,8 @@ def test_the_sdk_is_light_to_import():
     assert result.stdout == "[]\n"
 
 
-def test_no_collector(lines):
-    """Without a collector calls return at once, nothing raises, and the log has two lines, with the address."""
-    oi.configure(endpoint="http://127.0.0.1:9", set_global=False)
+def record_in_vain():
+    """Record 1200 spans, and say how long the slowest call took."""
     slowest = 0.0
     for _ in range(300):
         started = time.perf_counter()
@@ -268,17 +271,38 @@ def test_no_collector(lines):
             oi.user_message("Hello")
             oi.error(ValueError(), critical=True)
         slowest = max(slowest, time.perf_counter() - started)
-    assert slowest < 0.5
+    return slowest
+
+
+def test_no_collector(lines, tmp_path):
+    """Without a collector calls return at once, nothing is lost, and the log has one line, with the address."""
+    oi.configure(endpoint="http://127.0.0.1:9", set_global=False)
+    assert record_in_vain() < 0.5
     started = time.perf_counter()
-    assert oi.flush(timeout_ms=300) is False
+    flushed = oi.flush(timeout_ms=300)
+    assert not flushed
+    assert (flushed.accepted, flushed.lost, flushed.waiting, flushed.spooled) == (0, {}, 0, 1200)
     oi.shutdown(timeout_ms=300)
     assert time.perf_counter() - started < 3
     status = oi.status()
-    assert status.delivered == 0
-    assert sum(status.lost.values()) == 1200
-    assert status.waiting == 0
-    told = [line for line in lines() if "127.0.0.1:9" in line]
-    assert 1 <= len(told) <= 2
-    assert "kept in memory" in told[0]
-    assert "dropped" in told[-1]
-    assert len(lines()) == len(told)
+    assert (status.delivered, status.lost, status.waiting, status.spooled) == (0, {}, 0, 1200)
+    (told,) = lines()
+    assert "127.0.0.1:9" in told
+    assert f"kept in {tmp_path / 'spool'}" in told
+
+
+def test_no_collector_and_no_spool(lines):
+    """Without a spool either, what does not fit and what is left at the end are lost and counted: two lines."""
+    oi.configure(endpoint="http://127.0.0.1:9", set_global=False, spool_dir="off")
+    assert record_in_vain() < 0.5
+    started = time.perf_counter()
+    assert not oi.flush(timeout_ms=300)
+    oi.shutdown(timeout_ms=300)
+    assert time.perf_counter() - started < 3
+    status = oi.status()
+    assert (status.delivered, status.lost, status.waiting, status.spooled) == (0, {"shutdown": 1200}, 0, 0)
+    waits, drops = lines()
+    assert "127.0.0.1:9" in waits
+    assert "kept in memory" in waits
+    assert "127.0.0.1:9" in drops
+    assert "dropped" in drops

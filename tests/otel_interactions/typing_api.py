@@ -62,7 +62,8 @@ async def stream(chunks: AsyncGenerator[bytes, None]) -> None:
             assert_type(chunk, bytes)
 
 
-assert_type(oi.flush(), bool)
+assert_type(oi.flush(), oi.Flushed)
+assert_type(oi.flush().accepted, int)
 assert_type(oi.status(), oi.Status)
 assert_type(oi.current_session(), oi.Session | None)
 oi.event("payment", severity="warn")

@@ -47,7 +47,7 @@ def _noted(sync: Callable[[int], None]) -> Callable[[int], None]:
         sync(descriptor)
         if path.name == _JOURNAL:
             for each in deleted:
-                each.unlink()
+                each.unlink(missing_ok=True)  # another thread may have synced the folder as well
         elif path.parent.name == _JOURNAL:
             files.write_whole(_notes(path.parent) / _key(path), str(status.st_size).encode(), durable=False)
 

@@ -18,9 +18,9 @@ from collector.load import envelope
 from collector.load.behind import Behind
 from collector.load.dead_letters import Letter
 from collector.load.decoder import Decoder
+from collector.load.note import Note
 from collector.load.stored import Stored
 from collector.load.tables import Tables
-from collector.load.worker import PARTS
 from collector.request import Request
 
 Make = Callable[..., Request]
@@ -216,7 +216,7 @@ def test_stored_in_parts(
         part = tmp_path / f"{path.stem}-{number:06d}.part"
         part.write_bytes(envelope.segment_of(part.stem, [frame]))
         engine.insert(part, f"{part.stem}-forgotten")
-    path.with_suffix(PARTS).write_text("2")
+    Note(path).begin(2)
     start_after_a_power_cut(new_loading, engine, tmp_path, path)
     assert stored(path.stem) == 2
     assert known(engine, session) == (2, 14, 1)

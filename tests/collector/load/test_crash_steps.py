@@ -125,6 +125,31 @@ def test_in_parts_and_cut_off(engine: Any, tmp_path: Path, new_loading: Any, req
     assert list((tmp_path / "journal").iterdir()) == []
 
 
+def test_the_disk_does_not_sync(
+    engine: Any, tmp_path: Path, new_loading: Any, request_of: Make, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment is gone and the folder cannot be synced: it is done with all the same, its note goes with a start."""
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    path = engine.freeze(journal, *map(request_of, [traces(span("w")).SerializeToString(), b"\x0a\x7fabc"]))
+    sync = files.sync_folder
+
+    def failing(folder: Path) -> None:
+        if folder == journal and not path.exists():
+            raise OSError(5, "Input/output error")
+        sync(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "sync_folder", failing)
+        running = run(engine.database, tmp_path, new_loading)
+    assert running.loader.waiting() == []
+    assert [each.name for each in journal.iterdir()] == [f"{path.stem}.parts"]
+    assert stored(path.stem) == 1
+    engine.freeze(journal, request_of(traces(span("w")).SerializeToString()))
+    run(engine.database, tmp_path, new_loading)
+    assert list(journal.iterdir()) == []
+
+
 def test_files_in_between_are_swept(engine: Any, tmp_path: Path, new_loading: Any) -> None:
     """What a kill left in the scratch folder is gone with the next start; the engine beside it is not touched."""
     (tmp_path / "scratch" / "clickhouse").mkdir(parents=True)

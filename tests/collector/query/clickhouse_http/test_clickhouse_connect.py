@@ -188,7 +188,7 @@ def test_inserting_is_refused(sql):
 
 def test_a_stream_that_fails_half_way_says_why(client):
     """The exception block is recognised."""
-    statement = "SELECT number, throwIf(number = 9000000, 'half way') FROM numbers(10000000)"
+    statement = "SELECT number, throwIf(number = 1500000, 'half way') FROM numbers(2000000)"
     with (
         pytest.raises((StreamFailureError, OperationalError), match="half way"),
         client.query_rows_stream(statement) as rows,
