@@ -8,6 +8,7 @@ assert seen.one("user_message").text == "Hello"
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401  before any provider, or a forked child waits for this module's lock for ever
 import json
 import threading
 from collections import Counter

@@ -145,7 +145,7 @@ class Exporter(Ours):
                 sender.wake()
 
             def is_done() -> bool:
-                return all(sum(sender.queue.waiting()) <= sender.given - before for sender, before in given)
+                return all(sender.unsettled() <= sender.given - before for sender, before in given)
 
             self._tally.wait_for(is_done, time.monotonic() + timeout)
         now, before = self._tally.counts(), self._told

@@ -80,6 +80,11 @@ class Sender:
         self._now = False  # whether somebody wants all sent, whatever the collector said
         self.given = 0  # spans that were put into the queue, by whoever holds the exporter's lock
         self.in_flight = 0
+        self._counting = 0  # spans that have left the queue and are not counted yet
+
+    def unsettled(self) -> int:
+        """Return of how many spans the fate is not counted yet."""
+        return sum(self.queue.waiting()) + self._counting  # in this order: what is in neither is counted
 
     def start(self) -> None:
         """Begin to send, unless it has begun."""
@@ -169,6 +174,15 @@ class Sender:
             self._most = max(1, len(batch.spans) // 2)
             self.queue.split(batch)
             return False
+        self._counting = len(batch.spans)
+        try:
+            return self._settle(batch, answer)
+        finally:
+            self._counting = 0
+            self._tally.change()
+
+    def _settle(self, batch: Batch, answer: Answer) -> bool:
+        """Forget a batch that has its answer, and count it; return False if it is counted already."""
         if not self.queue.settle(batch):
             return False
         self._most = min(self._most * 2, self._pace.spans)

@@ -60,7 +60,7 @@ class Tally:
         self._given = self._found = self._delivered = self._failures = 0
         self._refused: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
-        self._lost_in_outage = 0
+        self._lost_in_outage = self._changes = 0
         self._out = self._said_loss = self._said_refusal = False
         self.last_error = ""
 
@@ -82,7 +82,7 @@ class Tally:
             self._delivered += spans
             over, lost = self._out, self._lost_in_outage
             self._out, self._said_loss, self._lost_in_outage = False, False, 0
-            self._changed.notify_all()
+            self.change()
         if over:
             _logger.info("the collector at %s answers again; spans dropped meanwhile: %d", self.endpoint, lost)
 
@@ -93,7 +93,7 @@ class Tally:
             if spans:
                 self._refused[error if error in self._refused or len(self._refused) < REASONS else OTHER] += spans
             known, self._said_refusal = self._said_refusal, True
-            self._changed.notify_all()
+            self.change()
         if not known:
             _logger.warning(
                 "%d span(s) refused by the collector at %s: %s; further ones are counted in status() and not logged",
@@ -108,7 +108,7 @@ class Tally:
             self._failures += 1
             self.last_error = error
             known, self._out = self._out, True
-            self._changed.notify_all()
+            self.change()
         if not known:
             _logger.warning(
                 "no success yet at sending to the collector at %s: spans are kept %s and tried again, the "
@@ -127,7 +127,7 @@ class Tally:
             self._lost_in_outage += spans
             self.last_error = error
             known, self._said_loss, self._out = self._said_loss, True, True
-            self._changed.notify_all()
+            self.change()
         if not known:
             _logger.warning(
                 "%d span(s) for the collector at %s are dropped, %s: %s; while this lasts, further ones are counted "
@@ -146,7 +146,22 @@ class Tally:
             )
 
     def wait_for(self, is_done: Callable[[], bool], deadline: float) -> None:
-        """Return when that holds, asked whenever something changes, or at the deadline, by the monotonic clock."""
+        """Return when that holds, asked whenever something changes, or at the deadline, by the monotonic clock.
+
+        It is asked with no lock held: the queues it asks about hold theirs while they count.
+        """
+        while True:
+            with self._changed:
+                seen = self._changes
+            if is_done():
+                return
+            with self._changed:
+                while self._changes == seen:
+                    if not self._changed.wait(deadline - time.monotonic()):
+                        return
+
+    def change(self) -> None:
+        """Have whoever waits look again."""
         with self._changed:
-            while not is_done() and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+            self._changes += 1
+            self._changed.notify_all()

@@ -34,6 +34,10 @@ class LogHandler(logging.Handler):
         self._everywhere, self._source = everywhere, source
         self._inside = threading.local()
 
+    def createLock(self) -> None:  # noqa: N802  logging's own name
+        """Have none: what records has locks of its own, and who holds these may log."""
+        self.lock = None
+
     def emit(self, record: logging.LogRecord) -> None:
         """Record one, unless it is our own or OpenTelemetry's: what these say of sending would have to be sent."""
         if record.name.partition(".")[0] in _OURS or getattr(self._inside, "busy", False):

@@ -1,5 +1,8 @@
 """The kit for users' tests."""
 
+import subprocess
+import sys
+
 import pytest
 
 import otel_interactions as oi
@@ -45,3 +48,22 @@ def test_one_says_what_there_is(seen):
         seen.one("user_message")
     seen.clear()
     assert seen.interactions == []
+
+
+FORKS = """
+import os
+from otel_interactions.testing import captured
+
+with captured():
+    from concurrent.futures import ThreadPoolExecutor
+    ThreadPoolExecutor
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+def test_a_fork_inside():
+    """A child forked while interactions are captured runs, though its parent got a pool of threads meanwhile."""
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=20)

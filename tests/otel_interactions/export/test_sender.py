@@ -16,6 +16,7 @@ from scripted import GrpcCollector, HttpCollector, names_of, partial, refuse, st
 
 import otel_interactions as oi
 from otel_interactions import conventions as names
+from otel_interactions.export.tally import Tally
 
 Record = Callable[..., None]
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
@@ -308,6 +309,25 @@ def test_a_partial_success(collector: GrpcCollector, record: Record) -> None:
     spans("a")
     assert oi.flush()
     assert oi.status().last_error == "a word of advice"
+
+
+def test_flush_waits_for_the_counts(collector: GrpcCollector, record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has left the queue and is not counted yet is waited for: `flush()` never tells of less than arrived."""
+    deliver = Tally.deliver
+
+    def late(tally: Tally, spans: int) -> None:
+        time.sleep(0.3)
+        deliver(tally, spans)
+
+    monkeypatch.setattr(Tally, "deliver", late)
+    collector.answer = lambda *_: partial(2, "no trace id")
+    spans = record(collector)
+    for _ in range(3):
+        spans(*numbered(0, 10))
+        assert oi.flush().accepted == 8
+        spans(*numbered(0, 10))
+        time.sleep(0.2)  # the collector has answered
+        assert oi.flush().accepted == 8
 
 
 # --- when a batch leaves

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -93,3 +95,34 @@ def test_arguments_that_do_not_fit(seen: Captured, logger: logging.Logger) -> No
     first, second = seen.of_type("error")
     assert "'%d %d'" in first.attributes["exception.message"]
     assert second.attributes["exception.message"] == "next"
+
+
+def test_two_threads(seen: Captured, logger: logging.Logger) -> None:
+    """One thread records a log record, another one logs while it records: neither waits for the other."""
+    root = logging.getLogger()
+    (handler,) = [each for each in root.handlers if isinstance(each, LogHandler)]
+    recording, lock = threading.Event(), threading.Lock()
+
+    def record_slowly(_record: logging.LogRecord) -> None:
+        recording.set()
+        assert other_holds.wait(5)
+        assert lock.acquire(timeout=5)  # as the exporter's is taken for each span
+        lock.release()
+
+    def log_while_recording() -> None:
+        with lock:
+            other_holds.set()
+            logging.getLogger("otel_interactions").warning("the disk is full")
+
+    other_holds = threading.Event()
+    handler._record = record_slowly  # type: ignore[method-assign]
+    with oi.session():
+        other = threading.Thread(target=log_while_recording, daemon=True)
+        first = threading.Thread(target=contextvars.copy_context().run, args=(logger.error, "it broke"), daemon=True)
+        first.start()
+        assert recording.wait(5)
+        other.start()
+        for each in (other, first):
+            each.join(5)
+            assert not each.is_alive()
+    assert seen.types() == ["session_start", "session_end"]
