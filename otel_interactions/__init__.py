@@ -1,5 +1,6 @@
 """Interaction logging for applications that talk with people, on OpenTelemetry: this is the whole public surface."""
 
+from otel_interactions.baggage import session_id_in_baggage
 from otel_interactions.configure import configure, flush, shutdown, status
 from otel_interactions.errors import ConfigurationError, InteractionsError
 from otel_interactions.export.exporter import Flushed
@@ -51,6 +52,7 @@ __all__ = [
     "resume",
     "retrieval",
     "session",
+    "session_id_in_baggage",
     "shutdown",
     "state_transition",
     "status",

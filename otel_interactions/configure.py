@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from opentelemetry.trace import NoOpTracer, NoOpTracerProvider
 
 from otel_interactions import conventions as names
 from otel_interactions import settings
+from otel_interactions.baggage import SESSION, USER
 from otel_interactions.errors import ConfigurationError
 from otel_interactions.export.direct import Direct, OwnProvider, no_limits
 from otel_interactions.export.exporter import Exporter, Flushed
@@ -35,16 +37,16 @@ from otel_interactions.export.spool import Folder
 from otel_interactions.export.tally import Tally
 from otel_interactions.export.transport import connect, load
 from otel_interactions.guard import guard
+from otel_interactions.heartbeat import Heartbeat
 from otel_interactions.log import forget_said
 from otel_interactions.placement import SessionProcessor
 from otel_interactions.process import PROCESS
 from otel_interactions.provider import GLOBAL, make_global, prepare
 from otel_interactions.recorder import AFTER_SHUTDOWN, DISABLED, Recorder, Status, install, installed, state
-from otel_interactions.values import as_attributes
+from otel_interactions.values import as_attributes, limit_texts
 
 FLUSH_TIMEOUT_MS: Final = 10_000
 SHUTDOWN_TIMEOUT_MS: Final = 5_000  # what a dead collector may cost an application that ends
-SCOPE: Final = "otel_interactions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,23 @@ def configure(
     tracer_provider: TracerProvider | None = None,
     set_global: bool = True,
     enabled: bool | None = None,
-    capture_content: bool | None = None,
+    capture_content: bool | str | None = None,
+    max_field_bytes: int | None = None,
+    min_severity: str | None = None,
+    disabled_sources: Iterable[str] | str | None = None,
+    sample_rates: Mapping[str, float] | str | None = None,
+    rate_limits: Mapping[str, float] | str | None = None,
+    anonymous: bool | None = None,
+    require_consent: bool | None = None,
+    consent: Callable[[str], bool | None] | None = None,
+    hash_key: str | None = None,
+    redact: Iterable[str] | str | None = None,
+    redact_patterns: Mapping[str, str | re.Pattern[str]] | None = None,
+    redact_functions: Sequence[Callable[[str, str], str]] = (),
+    heartbeat_seconds: float | None = None,
+    propagate: Iterable[str] | str | None = None,
 ) -> None:
-    """Start recording. None leaves a setting to its environment variable, else to its default (`settings.py`).
+    """Start recording. None leaves a setting to its environment variable, else to its default (`settings/table.py`).
 
     Called again, it sends what the first configuration has waiting and replaces it.
 
@@ -106,13 +122,43 @@ def configure(
             ours is added only where `endpoint` is given too.
         set_global: make the provider the one other instrumentations use, so that they join the sessions.
         enabled: False records nothing.
-        capture_content: False keeps lengths instead of texts, arguments and results.
+        capture_content: `full`; `metadata` or False keeps lengths instead of texts, arguments and results; `none`.
+        max_field_bytes: the most of one text, in bytes.
+        min_severity: the least severity of an event: `debug`, `info`, `warn`, `error`.
+        disabled_sources: where events, errors and UI events come from that are not recorded: `{"client"}`.
+        sample_rates: the share of the sessions in which a type is recorded: `{"ui_event": 0.1}`; `*` for all others.
+        rate_limits: how many of a type are recorded a second: `{"ui_event": 50}`.
+        anonymous: True records everybody anonymously.
+        require_consent: True records those anonymously who have not agreed to be known.
+        consent: tells what a user agreed to, by the user's id: True, False, or None where nobody asked. It is asked
+            for each interaction where the session does not say, so it has to be quick.
+        hash_key: the key of the hashes that stand for anonymous ids.
+        redact: what is taken out of all texts: `emails`, `phones`, `cards`, `iban`, `tokens`, `ips`, or `all`. Of
+            texts of anonymous people all of it always is.
+        redact_patterns: regular expressions of your own, by the word that stands for what they match.
+        redact_functions: functions of your own: (name of the attribute, text) to the text that may leave. Where one
+            raises, the value does not leave.
+        heartbeat_seconds: seconds of silence after which an open session tells that it is; 0 for never.
+        propagate: which ids go to other services in W3C baggage, and are taken from it: `session`, `user`; `off`.
 
     Raises:
         ConfigurationError: a setting has a value it cannot have; what was configured before goes on.
     """
     on = settings.switch("enabled", enabled)
-    capture = settings.switch("capture_content", capture_content)
+    privacy = settings.privacy(
+        capture_content=capture_content,
+        anonymous=anonymous,
+        require_consent=require_consent,
+        consent=consent,
+        hash_key=hash_key,
+        redact=redact,
+        redact_patterns=redact_patterns,
+        redact_functions=redact_functions,
+    )
+    switches = settings.switches(min_severity, disabled_sources, sample_rates, rate_limits)
+    interval = settings.seconds("heartbeat_seconds", heartbeat_seconds)
+    propagates = settings.listed("propagate", propagate, (SESSION, USER))
+    field_bytes = settings.whole("max_field_bytes", max_field_bytes)
     target = settings.target(settings.protocol(protocol), endpoint, headers)
     other = settings.fallback(target, fallback_endpoint)
     spool = settings.spool_dir(spool_dir)
@@ -132,7 +178,7 @@ def configure(
             return
         provider = tracer_provider or _provider(service_name, service_version, environment, resource_attributes)
         prepare(provider)
-        tracer = provider.get_tracer(SCOPE, _version())
+        tracer = provider.get_tracer(names.SCOPE, _version())
         if isinstance(tracer, NoOpTracer):  # OTEL_SDK_DISABLED
             _retire(DISABLED)
             return
@@ -141,13 +187,16 @@ def configure(
             for way in filter(None, (target, other)):
                 load(way.protocol)
             ways = partial(connect, target, other)
-            exporter = Exporter(ways, tally, pace, settings.queue_size(), folder=folder, limits=limits)
+            exporter = Exporter(ways, tally, pace, settings.queue_size(), privacy, folder=folder, limits=limits)
             provider.add_span_processor(exporter)
         _retire(AFTER_SHUTDOWN)
         forget_said()
         _Current.pipeline = _Pipeline(provider, tracer_provider is None, exporter)
         _Current.exporter, _Current.tally = exporter, tally
-        install(Recorder(provider, tracer, _direct(provider, exporter), capture_content=capture))
+        limit_texts(field_bytes)
+        heart = Heartbeat(interval) if interval else None
+        direct = _direct(provider, exporter)
+        install(Recorder(provider, tracer, direct, privacy, switches, heart, propagates))
         if set_global:
             make_global(provider)
         if not _Current.at_exit:
@@ -187,7 +236,7 @@ def status() -> Status:
     """Return what became of everything recorded by this process so far."""
     recorder = installed()
     process = PROCESS if recorder is None else recorder.process
-    recorded, dropped, without_session = process.counts()
+    recorded, dropped, without_session, failed_redactions = process.counts()
     exporter, counts = _Current.exporter, _Current.tally.counts()
     waiting, spooled = exporter.waiting() if exporter else (0, 0)
     return Status(
@@ -195,6 +244,7 @@ def status() -> Status:
         recorded=recorded,
         dropped=dropped,
         without_session=without_session,
+        failed_redactions=failed_redactions,
         endpoint=_Current.tally.endpoint,
         delivered=counts.delivered,
         refused=counts.refused,
@@ -212,7 +262,7 @@ def _direct(provider: TracerProvider, exporter: Exporter | None) -> Direct | Non
     """Return what makes spans without the SDK, where nobody but our exporter sees them."""
     if not isinstance(provider, OwnProvider) or exporter is None or not no_limits():
         return None
-    scope = InstrumentationScope(SCOPE, _version())
+    scope = InstrumentationScope(names.SCOPE, _version())
     return Direct(exporter, provider, scope, SessionProcessor().on_start)
 
 
@@ -221,10 +271,12 @@ def _retire(reason: str, timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
     pipeline, _Current.pipeline = _Current.pipeline, None
     if pipeline is None and reason == AFTER_SHUTDOWN:
         return
-    install(None, reason)
+    recorder, _ = install(None, reason)
     if pipeline is None:
         return
     with guard:
+        if recorder is not None and isinstance(recorder.heart, Heartbeat):
+            recorder.heart.stop()
         if GLOBAL.current is pipeline.provider and pipeline.own:
             GLOBAL.current = NoOpTracerProvider()
         if pipeline.exporter is not None:

@@ -1,4 +1,4 @@
-"""Every attribute name the SDK puts on the wire; imports nothing.
+"""Every attribute name the SDK puts on the wire, and the types of interactions; imports nothing.
 
 OpenTelemetry's own name where one exists (semantic conventions 1.44 and the GenAI conventions that live in
 `open-telemetry/semantic-conventions-genai`), else `interaction.*`. The collector reads the same names in SQL
@@ -7,7 +7,30 @@ OpenTelemetry's own name where one exists (semantic conventions 1.44 and the Gen
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+SCOPE: Final = "otel_interactions"  # the instrumentation scope of what we record
+
+# The types of interactions.
+Kind: TypeAlias = Literal[
+    "session_start",
+    "session_end",
+    "user_message",
+    "assistant_response",
+    "tool_call",
+    "tool_response",
+    "audio_input",
+    "audio_output",
+    "error",
+    "ui_event",
+    "state_transition",
+    "performance_metric",
+    "event",
+    "generation",
+    "agent_run",
+    "retrieval",
+    "feedback",
+]
 
 # Who and where: core semantic conventions.
 SESSION_ID: Final = "session.id"
@@ -86,4 +109,7 @@ SESSION_END_REASON: Final = "interaction.session.end_reason"
 SESSION_MODE: Final = "interaction.session.mode"  # text, voice
 SESSION_VOICE: Final = "interaction.session.voice"
 SESSION_RESUMED: Final = "interaction.session.resumed"  # bool
+SESSION_HEARTBEAT: Final = "interaction.session.heartbeat"  # bool
+SAMPLE_RATE: Final = "interaction.sample_rate"  # float, where only a share of the sessions has this type
+ANONYMOUS: Final = "interaction.anonymous"  # bool
 SESSION_CLIENT: Final = "interaction.session.client"  # JSON text: what the client said of itself

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from otel_interactions import conventions as names
+from otel_interactions.conventions import Kind
 from otel_interactions.failures import Failure, of_exception, of_message
 from otel_interactions.guard import guard
-from otel_interactions.recorder import Kind, installed
+from otel_interactions.recorder import installed
 from otel_interactions.recording import Recording, message, record
 from otel_interactions.values import AttributeValue, as_number, as_text
 

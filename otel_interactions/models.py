@@ -88,8 +88,8 @@ class Generation(Answer):
             super()._finish_text()
             return
         parts: list[dict[str, Any]] = list(self._tool_calls)
-        if self._length:
-            parts.insert(0, {"type": "text", "content": clean("".join(self._texts), length=self._length)})
+        if self._text.length:
+            parts.insert(0, {"type": "text", "content": clean(self._text.text())})
         one: dict[str, Any] = {"role": "assistant", "parts": parts}
         one["finish_reason"] = as_text(self._fields.get("finish_reason") or "tool_call")
         self._attributes[names.GEN_AI_OUTPUT_MESSAGES] = as_json([one])

@@ -9,26 +9,28 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, get_current_span
 from opentelemetry.trace import Span as AnySpan
 
-from otel_interactions import conventions as names
+from otel_interactions.baggage import brought
+from otel_interactions.conventions import Kind
 from otel_interactions.export.exporter import Ours
 from otel_interactions.guard import guard
 from otel_interactions.log import say_once
-from otel_interactions.recorder import Kind, Recorder
+from otel_interactions.recorder import Recorder, installed
 from otel_interactions.session import Session, current_session, foreign_spans
-from otel_interactions.values import as_text
 
 
 class SessionProcessor(Ours):
-    """Puts `session.id` and `user.id` on every span started in a session's Context, whoever starts it."""
+    """Puts `session.id` and `user.id` on every span started in a session's Context, whoever starts it.
+
+    Outside any session those another service sent along, if `propagate` has it so.
+    """
 
     def on_start(self, span: AnySpan, parent_context: Context | None = None) -> None:
         """Mark one span."""
         with guard:
             session = current_session(parent_context)
-            if session is not None:
-                span.set_attribute(names.SESSION_ID, session.id)
-                if session.user_id is not None:
-                    span.set_attribute(names.USER_ID, as_text(session.user_id))
+            marks = brought(installed(), parent_context) if session is None else session.marks()
+            if marks:
+                span.set_attributes(marks)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Nothing to do at the end."""

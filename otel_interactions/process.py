@@ -24,7 +24,7 @@ class Process:
         self._sequence = 0
         self._recorded: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._without_session = 0
+        self._without_session = self._failed_redactions = 0
         self.instance_id = instance_id
 
     def renew(self) -> None:
@@ -48,10 +48,15 @@ class Process:
         with self._lock:
             self._without_session += 1
 
-    def counts(self) -> tuple[dict[str, int], dict[str, int], int]:
-        """Return (recorded by type, dropped by reason, recorded without a session)."""
+    def fail_redaction(self) -> None:
+        """Count one value that was left out because redacting it failed."""
         with self._lock:
-            return dict(self._recorded), dict(self._dropped), self._without_session
+            self._failed_redactions += 1
+
+    def counts(self) -> tuple[dict[str, int], dict[str, int], int, int]:
+        """Return (recorded by type, dropped by reason, recorded without a session, values that failed redaction)."""
+        with self._lock:
+            return dict(self._recorded), dict(self._dropped), self._without_session, self._failed_redactions
 
 
 PROCESS = Process()

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
@@ -15,42 +15,30 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link, Span, SpanContext, StatusCode, TraceFlags, Tracer
 
 from otel_interactions import conventions as names
+from otel_interactions.conventions import Kind
 from otel_interactions.export.direct import Direct
 from otel_interactions.failures import Failure
 from otel_interactions.log import say_once
+from otel_interactions.privacy.content import is_content
+from otel_interactions.privacy.policy import DEFAULT, FULL, Person, Privacy
 from otel_interactions.process import PROCESS, Process
+from otel_interactions.switches import BELOW_SEVERITY, NOT_SAMPLED, RATE_LIMITED, SOURCE_OFF, Switches
 from otel_interactions.values import AttributeValue
 
-Kind: TypeAlias = Literal[
-    "session_start",
-    "session_end",
-    "user_message",
-    "assistant_response",
-    "tool_call",
-    "tool_response",
-    "audio_input",
-    "audio_output",
-    "error",
-    "ui_event",
-    "state_transition",
-    "performance_metric",
-    "event",
-    "generation",
-    "agent_run",
-    "retrieval",
-    "feedback",
-]
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 
 NOT_CONFIGURED: Final = "not_configured"
 AFTER_SHUTDOWN: Final = "after_shutdown"
 DISABLED: Final = "disabled"
-NOT_SAMPLED: Final = "not_sampled"
 
 _ADVICE: Final = {
     NOT_CONFIGURED: (logging.WARNING, "call otel_interactions.configure() when the application starts"),
     AFTER_SHUTDOWN: (logging.WARNING, "otel_interactions.shutdown() has run; call configure() to record again"),
     DISABLED: (logging.INFO, "recording is switched off by OTEL_INTERACTIONS_ENABLED or OTEL_SDK_DISABLED"),
+    BELOW_SEVERITY: (logging.INFO, "it is below OTEL_INTERACTIONS_MIN_SEVERITY"),
+    SOURCE_OFF: (logging.INFO, "its source is in OTEL_INTERACTIONS_DISABLED_SOURCES"),
+    NOT_SAMPLED: (logging.INFO, "OTEL_INTERACTIONS_SAMPLE_RATES has a share of the sessions only"),
+    RATE_LIMITED: (logging.WARNING, "there are more a second than OTEL_INTERACTIONS_RATE_LIMITS allows"),
 }
 
 
@@ -62,7 +50,10 @@ class Recorder:
         provider: where the spans come from.
         tracer: our tracer of that provider.
         direct: makes spans without the SDK; None where somebody else has to see them.
-        capture_content: whether texts, arguments and results are recorded, or only their lengths.
+        privacy: what may leave the process.
+        switches: what is recorded; None for everything.
+        heart: has open sessions tell that they are; None where nobody needs to know.
+        propagates: which ids go to other services: `session`, `user`.
         process: whose numbers and counts are used.
         clock: nanoseconds since 1970.
         new_id: makes ids of sessions ("session") and tool calls ("call").
@@ -71,45 +62,99 @@ class Recorder:
     provider: TracerProvider
     tracer: Tracer
     direct: Direct | None = None
-    capture_content: bool = True
+    privacy: Privacy = DEFAULT
+    switches: Switches | None = None
+    heart: Heart | None = None
+    propagates: frozenset[str] = frozenset()
     process: Process = PROCESS
     clock: Callable[[], int] = time.time_ns
     new_id: Callable[[str], str] = lambda _purpose: str(uuid.uuid4())
 
+    @property
+    def capture_content(self) -> bool:
+        """Whether texts, arguments and results are recorded."""
+        return self.privacy.content == FULL
+
     def start(
-        self, kind: Kind, name: str, attributes: Attributes, *, context: Context, links: Sequence[Link], start_ns: int
+        self, kind: Kind, name: str, *, person: Person | None, context: Context, links: Sequence[Link], start_ns: int
     ) -> Span:
         """Start the span of one interaction; it is not made current."""
+        privacy, hidden = self.privacy, self.privacy.is_anonymous(person)
+        if hidden or privacy.changes:
+            name = privacy.text(name, hidden=hidden)
+        return self.span(name, {names.TYPE: kind}, context=context, links=links, start_ns=start_ns)
+
+    def span(
+        self, name: str, attributes: Attributes, *, context: Context, links: Sequence[Link] = (), start_ns: int
+    ) -> Span:
+        """Start a span of ours."""
         direct = self.direct
         if direct is not None and direct.alone:
-            return direct.start(name, context, {**attributes, names.TYPE: kind}, links, start_ns)
+            return direct.start(name, context, dict(attributes), links, start_ns)
         return self.tracer.start_span(
             name,
             context,
-            attributes={**attributes, names.TYPE: kind},
+            attributes=attributes,
             links=links,
             start_time=start_ns,
             record_exception=False,
             set_status_on_exception=False,
         )
 
-    def finish(self, kind: Kind, span: Span, attributes: Attributes, *, failure: Failure | None, end_ns: int) -> bool:
-        """Number the span and hand it to the exporter; return False if it is not to be sent."""
+    def refusal(self, kind: Kind, attributes: Attributes, session_id: str | None) -> str:
+        """Return why an interaction that is about to begin is not recorded, having counted and said it; else ""."""
+        if self.switches is None:
+            return ""
+        reason = self.switches.refusal(kind, attributes, session_id)
+        if reason:
+            _refuse(self.process, kind, reason)
+        return reason
+
+    def finish(
+        self,
+        kind: Kind,
+        span: Span,
+        attributes: Attributes,
+        *,
+        person: Person | None,
+        failure: Failure | None,
+        end_ns: int,
+    ) -> bool:
+        """Number the span and hand it to the exporter; return False if it is not to be sent.
+
+        Args:
+            kind: the type of the interaction.
+            span: its span.
+            attributes: what is known of it by now.
+            person: its session: what somebody said who has not agreed to be known leaves without what tells who it is.
+            failure: what went wrong.
+            end_ns: when it ended, in nanoseconds since 1970.
+        """
         if not span.is_recording() or not span.get_span_context().trace_flags.sampled:
             span.end(end_ns)
             self.process.drop(NOT_SAMPLED)
             return False
-        span.set_attributes(
-            {
-                **attributes,
-                names.TYPE: kind,
-                names.SERVICE_INSTANCE_ID: self.process.instance_id,
-                names.SEQUENCE: self.process.number(kind),
-            }
-        )
+        description = ""
         if failure is not None:
-            span.set_attributes(failure.attributes())
-            span.set_status(StatusCode.ERROR, f"{failure.type}: {failure.message}"[:500])
+            attributes = {**attributes, **failure.attributes()}
+            description = f"{failure.type}: {failure.message}"
+        privacy, hidden = self.privacy, self.privacy.is_anonymous(person)
+        if hidden or privacy.changes:
+            attributes = privacy.attributes({**_added(span, privacy), **attributes}, hidden=hidden)
+            if hidden and person is not None:
+                attributes |= person.marks()
+            description = privacy.text(description, hidden=hidden)
+        numbered: dict[str, AttributeValue] = {
+            **attributes,
+            names.TYPE: kind,
+            names.SERVICE_INSTANCE_ID: self.process.instance_id,
+            names.SEQUENCE: self.process.number(kind),
+        }
+        if self.switches is not None and (rate := self.switches.sample_rate(kind)) < 1:
+            numbered[names.SAMPLE_RATE] = rate
+        span.set_attributes(numbered)
+        if failure is not None:
+            span.set_status(StatusCode.ERROR, description[:500])
         span.end(end_ns)
         return True
 
@@ -127,7 +172,8 @@ class Status:
     """What became of everything recorded by this process so far.
 
     `recorded` interactions were handed to the exporter; `dropped` ones were not, by reason: `not_configured`,
-    `after_shutdown`, `disabled`, `not_sampled`, `fault`.
+    `after_shutdown`, `disabled`, `not_sampled`, `below_severity`, `source_off`, `rate_limited`, `fault`.
+    `failed_redactions` counts values that were left out because redacting them failed.
 
     Of the spans handed to our exporter, those of other instrumentations and those an earlier process left included,
     `delivered` were accepted by the collector, `refused` by it for good, by what it said, and `lost` were given up, by
@@ -140,6 +186,7 @@ class Status:
     recorded: Mapping[str, int]
     dropped: Mapping[str, int]
     without_session: int
+    failed_redactions: int = 0
     endpoint: str = ""
     delivered: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -150,6 +197,16 @@ class Status:
     in_flight: int = 0
     failures: int = 0
     last_error: str = ""
+
+
+class Heart(Protocol):
+    """Has open sessions tell that they are."""
+
+    def watch(self, session: Any) -> None:
+        """Begin with a session that has been started."""
+
+    def forget(self, session: Any) -> None:
+        """End with it."""
 
 
 class _Installed:
@@ -164,6 +221,21 @@ def install(recorder: Recorder | None, reason: str = "") -> tuple[Recorder | Non
     before = _Installed.recorder, _Installed.reason
     _Installed.recorder, _Installed.reason = recorder, reason
     return before
+
+
+def _added(span: Span, privacy: Privacy) -> Attributes:
+    """Return what others have put on a span of ours; what was said is emptied, if it may not leave."""
+    found = getattr(span, "attributes", None) or {}
+    without = privacy.content != FULL
+    return {name: "" if without and is_content(name) else value for name, value in found.items() if name not in _MARKS}
+
+
+_MARKS: Final = frozenset({names.SESSION_ID, names.USER_ID, names.ANONYMOUS})
+
+
+def current_privacy() -> Privacy:
+    """Return what may leave the process now."""
+    return DEFAULT if _Installed.recorder is None else _Installed.recorder.privacy
 
 
 def installed() -> Recorder | None:
@@ -186,6 +258,10 @@ def recorder_for(kind: Kind) -> Recorder | None:
 
 def refuse(kind: Kind, reason: str) -> None:
     """Count one interaction as dropped for `reason`, and say once what to do about it."""
-    PROCESS.drop(reason)
+    _refuse(PROCESS, kind, reason)
+
+
+def _refuse(process: Process, kind: Kind, reason: str) -> None:
+    process.drop(reason)
     level, advice = _ADVICE[reason]
     say_once(reason, level, "%s was not recorded: %s (said once; status() counts)", kind, advice)

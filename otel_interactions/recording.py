@@ -11,11 +11,12 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN, Span, format_span_id, format_trace_id, set_span_in_context
 
 from otel_interactions import conventions as names
+from otel_interactions.conventions import Kind
 from otel_interactions.decorators import Active
 from otel_interactions.failures import Failure, of_exception
 from otel_interactions.guard import guard
 from otel_interactions.placement import place
-from otel_interactions.recorder import AFTER_SHUTDOWN, Kind, Recorder, installed, recorder_for, refuse
+from otel_interactions.recorder import AFTER_SHUTDOWN, Recorder, installed, recorder_for, refuse
 from otel_interactions.session import Session
 from otel_interactions.values import AttributeValue, as_attribute, as_attributes, as_text, clean
 
@@ -159,10 +160,14 @@ class Recording:
         recorder = recorder_for(self.kind)
         if recorder is None:
             return
-        context, links, self._session = place(recorder, self.kind)
+        context, links, session = place(recorder, self.kind)
+        if recorder.refusal(self.kind, self._attributes, None if session is None else session.recorded_id):
+            return
+        self._session, self._recorder = session, recorder
         self._started_ns = start_ns or recorder.clock()
-        self._span = recorder.start(self.kind, self._name, {}, context=context, links=links, start_ns=self._started_ns)
-        self._recorder = recorder
+        self._span = recorder.start(
+            self.kind, self._name, person=session, context=context, links=links, start_ns=self._started_ns
+        )
 
     @guard
     def _end(self) -> None:
@@ -175,9 +180,13 @@ class Recording:
         if installed() is not recorder:
             refuse(self.kind, AFTER_SHUTDOWN)
             return
-        end_ns = max(recorder.clock(), self._started_ns)
+        session, end_ns = self._session, max(recorder.clock(), self._started_ns)
         self._finishing(end_ns)
-        self.recorded = recorder.finish(self.kind, self._span, self._attributes, failure=self._failure, end_ns=end_ns)
+        self.recorded = recorder.finish(
+            self.kind, self._span, self._attributes, person=session, failure=self._failure, end_ns=end_ns
+        )
+        if session is not None:
+            session.heard_ns = end_ns
 
     def _finishing(self, end_ns: int) -> None:
         """Set the attributes only known at the end."""
@@ -227,13 +236,13 @@ def message(
     fields: dict[str, AttributeValue] = {names.TEXT_LENGTH: len(text) if length is None else length}
     if capture:
         where = names.GEN_AI_OUTPUT_MESSAGES if role == "assistant" else names.GEN_AI_INPUT_MESSAGES
-        fields[where] = as_message(role, text, length=length, finish_reason=finish_reason)
+        fields[where] = as_message(role, text, finish_reason=finish_reason)
     return fields
 
 
-def as_message(role: str, text: str, *, length: int | None = None, finish_reason: str | None = None) -> str:
+def as_message(role: str, text: str, *, finish_reason: str | None = None) -> str:
     """Return one message of a conversation as JSON in OpenTelemetry's form."""
-    content = encode_basestring(clean(text, length=length))
+    content = encode_basestring(clean(text))
     reason = "" if finish_reason is None else f',"finish_reason":{encode_basestring(as_text(finish_reason))}'
     return f'[{{"role":"{role}","parts":[{{"type":"text","content":{content}}}]{reason}}}]'
 

@@ -16,12 +16,12 @@ from collections.abc import (
 from typing import Any, Self, TypedDict, TypeVar
 
 from otel_interactions import conventions as names
+from otel_interactions.conventions import Kind
 from otel_interactions.decorators import Active, adrive, drive, wrap
 from otel_interactions.guard import guard
 from otel_interactions.log import say_once
-from otel_interactions.recorder import Kind
 from otel_interactions.recording import Recording, message
-from otel_interactions.values import MAX_TEXT, as_number, as_text
+from otel_interactions.values import Gathered, as_number, as_text
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,8 +56,7 @@ class Answer(Recording):
         super().__init__(kind, name, attributes)
         self._fields = dict(fields)
         self._extra = attributes
-        self._texts: list[str] = []
-        self._length = 0
+        self._text = Gathered()
         self._created_ns = self._now()
         self._first_chunk_ns: int | None = None
         self._timed = False
@@ -97,16 +96,13 @@ class Answer(Recording):
     @guard
     def text(self, text: str) -> None:
         """Set the whole text of the answer."""
-        self._texts, self._length = [], 0
+        self._text = Gathered()
         self.append(text)
 
     @guard
     def append(self, text: str) -> None:
         """Add to the text of the answer."""
-        part = text if isinstance(text, str) else as_text(text)
-        if self._length < MAX_TEXT:
-            self._texts.append(part[:MAX_TEXT])
-        self._length += len(part)
+        self._text.append(text if isinstance(text, str) else as_text(text))
 
     def stream(self, chunks: Iterable[T], *, text_of: TextOf | None = None) -> Generator[T, Any, Any]:
         """Yield the chunks unchanged while collecting their text and timing the first.
@@ -180,12 +176,12 @@ class Answer(Recording):
 
     def _finish_text(self) -> None:
         """Set the message that was said."""
-        if self._length:
+        if self._text.length:
             self._attributes |= message(
                 "assistant",
-                "".join(self._texts),
+                self._text.text(),
                 capture=self._captures,
-                length=self._length,
+                length=self._text.length,
                 finish_reason=self._fields.get("finish_reason"),
             )
 

@@ -21,11 +21,14 @@ from opentelemetry.trace import (
 )
 
 from otel_interactions import conventions as names
+from otel_interactions.baggage import carried
+from otel_interactions.conventions import Kind
 from otel_interactions.decorators import Active, wrap
 from otel_interactions.failures import Failure, of_exception
 from otel_interactions.guard import guard
 from otel_interactions.ids import root_ids, session_ids
-from otel_interactions.recorder import Kind, Recorder, installed, recorder_for
+from otel_interactions.privacy.policy import Privacy
+from otel_interactions.recorder import Recorder, current_privacy, installed, recorder_for
 from otel_interactions.values import AttributeValue, as_attributes, as_json, as_text
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -43,6 +46,9 @@ class Session:
         trace_id: the id of its trace, 32 hex digits; it follows from `id` alone.
         root_span_id: the id of its first span, 16 hex digits; it follows from `id` alone.
         user_id: who the user is; may be set later, after a login, and is then on every span from there on.
+        consent: whether the user agreed to be known, None where nobody asked; may be set later, and holds from there.
+        recorded_id: the id under which it is recorded: `id`, or a hash of it where the session began anonymously.
+        heard_ns: when something happened in it last in this process, in nanoseconds since 1970.
         model: the model that answers, unless an answer names its own.
     """
 
@@ -50,11 +56,12 @@ class Session:
         self._given_id = id
         self._fields = fields
         self.id = _clean_id(None if callable(id) else id)
-        self.trace_number, self._root_span = session_ids(self.id)
-        self.trace_id = format_trace_id(self.trace_number)
-        self.root_span_id = format_span_id(self._root_span)
         self.user_id = fields.user_id
+        self.consent = fields.consent
         self.model = fields.model
+        self.heard_ns = 0
+        self._user: tuple[object, ...] = ()
+        self._identify(current_privacy())
         self._root: tuple[Recorder | None, SpanContext] | None = None
         self._entered: list[Active] = []
         self._started_ns: int | None = None
@@ -114,6 +121,28 @@ class Session:
 
     # How it is recorded.
 
+    def _identify(self, privacy: Privacy) -> None:
+        """Have the ids that follow from who may be known."""
+        self._privacy = privacy
+        self.recorded_id = privacy.pseudonym(self.id) if privacy.is_anonymous(self) else self.id
+        self.trace_number, self._root_span = session_ids(self.recorded_id)
+        self.trace_id = format_trace_id(self.trace_number)
+        self.root_span_id = format_span_id(self._root_span)
+
+    def marks(self) -> dict[str, AttributeValue]:
+        """Return the attributes that are on every span started in this session."""
+        found: dict[str, AttributeValue] = {names.SESSION_ID: self.recorded_id}
+        privacy = current_privacy()
+        hidden = privacy.is_anonymous(self)
+        if hidden:
+            found[names.ANONYMOUS] = True
+        if self.user_id is not None:
+            if self._user[:3] != (self.user_id, hidden, privacy.key):
+                text = as_text(self.user_id)
+                self._user = self.user_id, hidden, privacy.key, privacy.pseudonym(text) if hidden else text
+            found[names.USER_ID] = str(self._user[3])
+        return found
+
     def _open_for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
         given = self._given_id
         if callable(given):
@@ -132,19 +161,34 @@ class Session:
         recorder = recorder_for(kind)
         if recorder is None:
             return
-        self._started_ns = recorder.clock()
+        if recorder.privacy is not self._privacy and self._started_ns is None:
+            self._identify(recorder.privacy)
+        now = self._started_ns = self.heard_ns = recorder.clock()
         attributes = self._fields.attributes(self)
-        foreign = [Link(span) for span in foreign_spans(self.trace_number, get_current())]
+        links = [Link(span) for span in foreign_spans(self.trace_number, get_current())]
         if resumed:
             attributes[names.SESSION_RESUMED] = True
             context = self.root_context()
-            span = recorder.start(kind, kind, attributes, context=context, links=foreign, start_ns=self._started_ns)
+            span = recorder.start(kind, kind, person=self, context=context, links=links, start_ns=now)
         else:
+            links += self._previous(recorder)
             context = set_value(_SESSION, self, Context())
             with root_ids(self.trace_number, self._root_span):
-                span = recorder.start(kind, kind, attributes, context=context, links=foreign, start_ns=self._started_ns)
+                span = recorder.start(kind, kind, person=self, context=context, links=links, start_ns=now)
             self._root = recorder, span.get_span_context()
-        recorder.finish(kind, span, {}, failure=None, end_ns=recorder.clock())
+        recorder.finish(kind, span, attributes, person=self, failure=None, end_ns=recorder.clock())
+        if recorder.heart is not None:
+            recorder.heart.watch(self)
+
+    def _previous(self, recorder: Recorder) -> list[Link]:
+        """Return a link to the root of the session this one continues."""
+        previous = self._fields.previous_id
+        if previous is None:
+            return []
+        name = as_text(previous)
+        if recorder.privacy.is_anonymous(self):
+            name = recorder.privacy.pseudonym(name)
+        return [Link(recorder.root(*session_ids(name), remote=True), {names.SESSION_ID: name})]
 
     @guard
     def _end(self, reason: str, failure: Failure | None) -> None:
@@ -155,17 +199,24 @@ class Session:
         recorder = recorder_for(kind)
         if recorder is None:
             return
+        self._rest(recorder)
         now = recorder.clock()
         attributes: dict[str, AttributeValue] = {names.SESSION_END_REASON: as_text(reason)}
         if self._started_ns is not None:
             attributes[names.DURATION_MS] = max(0, now - self._started_ns) / 1e6
         foreign = [Link(span) for span in foreign_spans(self.trace_number, get_current())]
-        span = recorder.start(kind, kind, attributes, context=self.root_context(), links=foreign, start_ns=now)
-        recorder.finish(kind, span, {}, failure=failure, end_ns=recorder.clock())
+        span = recorder.start(kind, kind, person=self, context=self.root_context(), links=foreign, start_ns=now)
+        recorder.finish(kind, span, attributes, person=self, failure=failure, end_ns=recorder.clock())
+
+    def _rest(self, recorder: Recorder | None) -> None:
+        """Have nobody say any more that it is open."""
+        if recorder is not None and recorder.heart is not None:
+            recorder.heart.forget(self)
 
     @guard
     def _leave(self, error: BaseException | None) -> None:
         if not self._fields.end:
+            self._rest(installed())
             return
         if error is None or isinstance(error, GeneratorExit):
             self._end("completed" if error is None else "abandoned", None)
@@ -184,12 +235,12 @@ class Session:
             span = get_current_span(context).get_span_context()
             if root is not None and span.trace_id != self.trace_number:
                 inside = set_span_in_context(NonRecordingSpan(root), inside)
-            return inside
+            return carried(self.marks(), installed(), inside)
         return context
 
-    def root_context(self) -> Context:
-        """Return the current Context with the session's root as the parent of what is started in it."""
-        context = set_value(_SESSION, self)
+    def root_context(self, context: Context | None = None) -> Context:
+        """Return a Context, the current one unless given, with the session's root as the parent of what is started."""
+        context = set_value(_SESSION, self, context)
         root = self._root_span_context()
         return context if root is None else set_span_in_context(NonRecordingSpan(root), context)
 
@@ -210,6 +261,7 @@ class SessionFields:
         self,
         *,
         user_id: str | None,
+        consent: bool | None,
         model: str | None,
         mode: str | None,
         voice: str | None,
@@ -219,7 +271,8 @@ class SessionFields:
         end: bool,
         resumed: bool,
     ) -> None:
-        self.user_id, self.model, self.mode, self.voice = user_id, model, mode, voice
+        self.user_id, self.consent = user_id, consent
+        self.model, self.mode, self.voice = model, mode, voice
         self.client, self.previous_id, self.extra = client, previous_id, attributes
         self.end, self.resumed = end, resumed
 
@@ -265,6 +318,7 @@ def session(
     id: IdSource = None,  # noqa: A002  the word of the contract
     *,
     user_id: str | None = None,
+    consent: bool | None = None,
     model: str | None = None,
     mode: str | None = "text",
     voice: str | None = None,
@@ -278,6 +332,8 @@ def session(
     Args:
         id: the session's id; for a decorator also a function of the call's arguments. A new one unless given.
         user_id: who the user is.
+        consent: whether the user agreed to be known; without it the session is anonymous. None leaves that to the
+            settings `consent`, `require_consent` and `anonymous`.
         model: the model that answers.
         mode: `text` or `voice`.
         voice: the name of the voice that speaks.
@@ -288,6 +344,7 @@ def session(
     """
     fields = SessionFields(
         user_id=user_id,
+        consent=consent,
         model=model,
         mode=mode,
         voice=voice,
@@ -304,6 +361,7 @@ def resume(
     id: str | Callable[..., str],  # noqa: A002  the word of the contract
     *,
     user_id: str | None = None,
+    consent: bool | None = None,
     model: str | None = None,
     mode: str | None = None,
     voice: str | None = None,
@@ -316,6 +374,7 @@ def resume(
     Args:
         id: the id of the session; for a decorator also a function of the call's arguments.
         user_id: who the user is; the spans of this process carry it only if it is given here too.
+        consent: whether the user agreed to be known; an anonymous session is found again only by the same `hash_key`.
         model: the model that answers.
         mode: `text` or `voice`, if it changed.
         voice: the name of the voice, if it changed.
@@ -325,6 +384,7 @@ def resume(
     """
     fields = SessionFields(
         user_id=user_id,
+        consent=consent,
         model=model,
         mode=mode,
         voice=voice,

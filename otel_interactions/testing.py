@@ -9,6 +9,7 @@ assert seen.one("user_message").text == "Hello"
 from __future__ import annotations
 
 import concurrent.futures.thread  # noqa: F401  before any provider, or a forked child waits for this module's lock for ever
+import dataclasses
 import json
 import threading
 from collections import Counter
@@ -27,6 +28,7 @@ from opentelemetry.trace import StatusCode, Tracer, format_span_id, format_trace
 
 from otel_interactions import conventions as names
 from otel_interactions.log import forget_said
+from otel_interactions.privacy.policy import DEFAULT, FULL, METADATA
 from otel_interactions.process import Process
 from otel_interactions.provider import GLOBAL, prepare
 from otel_interactions.recorder import Recorder, install
@@ -123,7 +125,7 @@ def captured(*, capture_content: bool = True) -> Iterator[Captured]:
     recorder = Recorder(
         provider=provider,
         tracer=provider.get_tracer("otel_interactions"),
-        capture_content=capture_content,
+        privacy=dataclasses.replace(DEFAULT, key=b"captured", content=FULL if capture_content else METADATA),
         process=Process("instance-1"),
         clock=_Clock().read,
         new_id=_Names().make,

@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import hashlib
 import json
 import math
 import numbers
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -23,7 +25,7 @@ from typing import Any, Final, TypeAlias
 
 AttributeValue: TypeAlias = str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
 
-MAX_TEXT: Final = 1 << 20  # characters of one text; the collector cuts further, with a hash, and its limit is lower
+MAX_TEXT: Final = 1 << 20  # bytes of one text, unless `limit_texts` says otherwise; the collector's limit is lower
 MAX_REPR: Final = 2_000  # characters of the repr() of an object that has no better form
 MAX_DEPTH: Final = 16  # levels of nesting followed in values that json cannot take as they are
 MAX_ITEMS: Final = 10_000  # members of one container followed in such values
@@ -32,21 +34,76 @@ _AS_THEY_ARE: Final = frozenset({bool, float, type(None)})
 INT64: Final = range(-(1 << 63), 1 << 63)
 
 
-def clean(text: str, limit: int = MAX_TEXT, length: int | None = None) -> str:
-    """Return `text` as valid UTF-8 of at most `limit` characters; a cut is marked with the true length.
+class _Limit:
+    """The most bytes of one text in this process."""
+
+    text = MAX_TEXT
+
+
+def limit_texts(size: int) -> None:
+    """Have texts cut after so many bytes."""
+    _Limit.text = size
+
+
+def clean(text: str, limit: int | None = None) -> str:
+    """Return `text` as valid UTF-8 of at most `limit` bytes; a cut is marked with the true length and the SHA-256.
 
     Args:
         text: any str, lone surrogates and all.
-        limit: characters kept.
-        length: the true length, where `text` has been cut before.
+        limit: bytes kept; the process's limit unless given.
     """
-    if type(text) is str and length is None and len(text) <= limit and text.isascii():
+    most = _Limit.text if limit is None else limit
+    if type(text) is str and len(text) <= most and text.isascii():
         return text  # nearly all there is
     if type(text) is not str:
         text = str.__str__(text)  # a subclass may override str()
-    if max(len(text), length or 0) > limit:
-        text = f"{text[:limit]}… [cut: {length or len(text)} characters]"
-    return _utf8(text)
+    text = _utf8(text)
+    if len(text) * 4 <= most:
+        return text
+    raw = text.encode()
+    if len(raw) <= most or (len(raw) <= most + _MARK and _CUT.search(text)):
+        return text
+    return _marked(raw[:most], most, len(raw), hashlib.sha256(raw))
+
+
+def _marked(raw: bytes, limit: int, size: int, digest: hashlib._Hash) -> str:
+    """Return the beginning of a text with the collector's mark of a cut."""
+    return f"{raw.decode(errors='ignore')}… [cut after {limit} of {size} bytes, sha256 {digest.hexdigest()}]"
+
+
+_MARK: Final = 160  # bytes of a mark at most
+_CUT: Final = re.compile(r"… \[cut after \d+ of \d+ bytes, sha256 [0-9a-f]{64}\]\Z")
+
+
+class Gathered:
+    """A text that comes in parts; beyond the limit only its length and its hash are kept.
+
+    Attributes:
+        length: characters so far.
+    """
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._parts: list[bytes] = []
+        self._kept = self._size = 0
+        self._digest = hashlib.sha256()
+
+    def append(self, part: str) -> None:
+        """Add a part."""
+        self.length += len(part)
+        raw = part.encode("utf-8", "surrogatepass")
+        self._digest.update(raw)
+        self._size += len(raw)
+        if self._kept <= _Limit.text:
+            self._parts.append(raw[: _Limit.text + 1])
+            self._kept += len(raw)
+
+    def text(self) -> str:
+        """Return the text, cut and marked where it is too long."""
+        raw = b"".join(self._parts)
+        if self._size <= _Limit.text:
+            return raw.decode("utf-8", "surrogatepass")
+        return _marked(raw[: _Limit.text], _Limit.text, self._size, self._digest)
 
 
 def _utf8(text: str) -> str:
@@ -77,7 +134,7 @@ def as_json(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_leaf, separators=(",", ":"))
     except Exception:  # noqa: BLE001  cycles, NaN, odd keys, and whatever the application's own classes raise
         text = json.dumps(_plain(value, ()), ensure_ascii=False, separators=(",", ":"))
-    if len(text) > MAX_TEXT:
+    if len(text) > _Limit.text:
         text = json.dumps(clean(text), ensure_ascii=False)  # a JSON string: half an object would not parse
     return _utf8(text)
 

@@ -37,6 +37,7 @@ from otel_interactions.export.encoding import event_field, span_field
 from otel_interactions.export.exporter import Exporter, Ours, leaves_at_once
 from otel_interactions.failures import type_name
 from otel_interactions.guard import guard
+from otel_interactions.privacy.spans import fit_events
 from otel_interactions.values import clean
 
 _logger = logging.getLogger("otel_interactions")
@@ -132,7 +133,9 @@ class Direct:
 
     def finish(self, span: DirectSpan, end_ns: int) -> None:
         """Put an ended span to be sent."""
-        exporter = self._exporter
+        exporter, events = self._exporter, span.events
+        if events and exporter.privacy.looks_at(span.values):
+            events = fit_events(events, exporter.privacy, hidden=exporter.privacy.hides(span.values))
         encoded = span_field(
             span.context,
             span.parent,
@@ -143,7 +146,7 @@ class Direct:
             span.values,
             links=span.links,
             status=span.status,
-            rest=b"".join(event_field(event) for event in span.events) if span.events else b"",
+            rest=b"".join(event_field(event) for event in events) if events else b"",
         )
         origin = exporter.origin(self._provider.resource, self._scope)
         exporter.put(origin, encoded, urgent=leaves_at_once(span.values))
@@ -173,6 +176,11 @@ class DirectSpan(Span):
     def get_span_context(self) -> SpanContext:
         """Return its ids."""
         return self.context
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Return its attributes so far."""
+        return self.values
 
     def is_recording(self) -> bool:
         """Tell whether it has not ended."""

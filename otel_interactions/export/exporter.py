@@ -30,6 +30,8 @@ from otel_interactions.export.spool import Folder
 from otel_interactions.export.tally import Counts, Tally
 from otel_interactions.export.transport import Transport
 from otel_interactions.guard import guard
+from otel_interactions.privacy.policy import DEFAULT, Privacy
+from otel_interactions.privacy.spans import fit_to_leave
 from otel_interactions.process import PROCESS
 
 _ORIGINS: Final = 256  # kept encoded: there are as many as instrumentations
@@ -71,6 +73,7 @@ class Exporter(Ours):
         tally: where the fate of spans is counted.
         pace: when a batch is sent.
         queue_size: the most spans that wait in memory, in each way.
+        privacy: what may leave of the spans of other instrumentations; interactions come as they may leave.
         folder: the spool's, None for none.
         limits: how much of it may be used.
     """
@@ -81,10 +84,12 @@ class Exporter(Ours):
         tally: Tally,
         pace: Pace,
         queue_size: int,
+        privacy: Privacy = DEFAULT,
         *,
         folder: Folder | None,
         limits: Limits,
     ) -> None:
+        self.privacy = privacy
         self._tally, self._pace, self._files = tally, pace, 0
         self._lock = threading.RLock()
         self._origins: dict[tuple[int, int], tuple[Resource, InstrumentationScope | None, Origin]] = {}
@@ -109,8 +114,11 @@ class Exporter(Ours):
         if self._closed or context is None or not context.trace_flags.sampled:
             return
         with guard:
+            attributes = span.attributes or {}
+            if self.privacy.looks_at(attributes):
+                span = fit_to_leave(span, self.privacy)
             origin = self.origin(span.resource, span.instrumentation_scope)
-            self.put(origin, encode_span(span), urgent=leaves_at_once(span.attributes or {}))
+            self.put(origin, encode_span(span), urgent=leaves_at_once(attributes))
 
     def origin(self, resource: Resource, scope: InstrumentationScope | None) -> Origin:
         """Return where a span comes from, encoded once."""

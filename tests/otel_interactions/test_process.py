@@ -48,8 +48,8 @@ def test_renewed_means_from_the_start():
     assert [process.number("event"), process.number("event")] == [1, 2]
     process.drop("disabled")
     process.miss_session()
-    assert process.counts() == ({"event": 2}, {"disabled": 1}, 1)
+    assert process.counts() == ({"event": 2}, {"disabled": 1}, 1, 0)
     process.renew()
     assert process.instance_id != first
-    assert process.counts() == ({}, {}, 0)
+    assert process.counts() == ({}, {}, 0, 0)
     assert process.number("event") == 1

@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import enum
+import hashlib
 import json
 import pathlib
 import uuid
@@ -95,12 +96,50 @@ def test_surrogates():
     assert values.clean("a\ud83d\ude00b\ud800") == "a😀b\ufffd"
 
 
+def marked(text, kept, size):
+    """Return a text as it is when cut: how much is kept, how long it was, and the hash of all of it."""
+    return (
+        f"{kept}… [cut after {size} of {len(text.encode())} bytes, sha256 {hashlib.sha256(text.encode()).hexdigest()}]"
+    )
+
+
 def test_a_cut_is_marked():
-    """Text beyond the limit is cut and says how long it was; JSON beyond the limit is still JSON."""
-    assert values.clean("x" * 30, limit=10) == "xxxxxxxxxx… [cut: 30 characters]"
-    cut = json.loads(values.as_json(["x" * 2 * values.MAX_TEXT]))
-    assert cut.startswith('["xxx')
-    assert cut.endswith(f"[cut: {2 * values.MAX_TEXT + 4} characters]")
+    """Text beyond the limit is cut, says how long it was and has its hash; JSON beyond the limit is still JSON."""
+    assert values.clean("x" * 30, limit=10) == marked("x" * 30, "x" * 10, 10)
+    assert values.clean("ü" * 10, limit=5) == marked("ü" * 10, "üü", 5)
+    assert values.clean("ü" * 10, limit=20) == "ü" * 10
+    text = json.dumps(["x" * 2 * values.MAX_TEXT])
+    assert json.loads(values.as_json(["x" * 2 * values.MAX_TEXT])) == marked(
+        text, text[: values.MAX_TEXT], values.MAX_TEXT
+    )
+
+
+def test_a_cut_text_is_cut_once():
+    """What has been cut and marked stays as it is; what only ends like that is cut."""
+    cut = values.clean("x" * 300, limit=100)
+    assert values.clean(cut, limit=100) == cut
+    forged = "y" * 1000 + cut[-110:]
+    assert values.clean(forged, limit=100) == marked(forged, "y" * 100, 100)
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=()), max_size=20), max_size=20), st.integers(1, 200))
+def test_a_text_in_parts(parts, limit):
+    """A text that comes in parts is what it would be in one, surrogates and all."""
+    values.limit_texts(limit)
+    try:
+        gathered = values.Gathered()
+        for part in parts:
+            gathered.append(part)
+        text = "".join(parts)
+        assert gathered.length == len(text)
+        found = values.clean(gathered.text())
+        if len(text.encode("utf-8", "surrogatepass")) <= limit:
+            assert found == values.clean(text)
+        else:
+            assert f" of {len(text.encode('utf-8', 'surrogatepass'))} bytes" in found
+            assert len(found.encode()) < limit + 200
+    finally:
+        values.limit_texts(values.MAX_TEXT)
 
 
 def test_deep_nesting_ends():

@@ -1,5 +1,5 @@
 -- Every interaction tells something of its session. The length of a session that ended, or of a state that was left, lies
--- before that moment and not behind it.
+-- before that moment and not behind it. A heartbeat of the SDK tells that the session is open still, and nothing else.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otel.sessions_state_from_traces TO otel.sessions_state AS
 WITH CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS ts
 SELECT
@@ -15,7 +15,7 @@ SELECT
   max(otel_later(Timestamp, if(InteractionType IN ('session_end', 'state_transition'), Duration / 1e6, DurationMs))) AS last_activity_at,
   maxIf(ts, InteractionType = 'session_start') AS last_start_at,
   maxIf(ts, InteractionType = 'session_end') AS last_end_at,
-  count() AS interactions,
+  countIf(InteractionType != '') AS interactions,
   countIf(InteractionType = 'user_message') AS user_messages,
   countIf(InteractionType = 'assistant_response') AS assistant_responses,
   countIf(InteractionType = 'generation' AND Role = 'user') AS generations_asked,
@@ -28,5 +28,5 @@ SELECT
   sumIf(OutputTokens, InteractionType = 'generation') AS generation_output_tokens,
   sumIf(CostUsd, InteractionType IN ('assistant_response', 'generation')) AS cost_usd
 FROM otel.otel_traces
-WHERE InteractionType != ''
+WHERE InteractionType != '' OR (SpanName = 'session_heartbeat' AND otel_attribute(SpanAttributes, 'interaction.session.heartbeat') = 'true')
 GROUP BY tenant, session_id

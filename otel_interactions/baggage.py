@@ -1,0 +1,45 @@
+"""Session and user in W3C baggage: sent along to other services, and taken from what they send."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from opentelemetry.baggage import get_baggage, set_baggage
+from opentelemetry.context import Context
+
+from otel_interactions import conventions as names
+from otel_interactions.recorder import Recorder
+from otel_interactions.values import AttributeValue, clean
+
+SESSION: Final = "session"
+USER: Final = "user"
+_NAMES: Final = {SESSION: names.SESSION_ID, USER: names.USER_ID}
+_MOST: Final = 256  # bytes of an id another service may send
+
+
+def carried(marks: Mapping[str, AttributeValue], recorder: Recorder | None, context: Context) -> Context:
+    """Return a Context whose baggage has the ids that go to other services."""
+    for each in () if recorder is None else recorder.propagates:
+        name = _NAMES[each]
+        if name in marks and get_baggage(name, context) != marks[name]:
+            context = set_baggage(name, marks[name], context)
+    return context
+
+
+def brought(recorder: Recorder | None, context: Context | None) -> dict[str, AttributeValue]:
+    """Return the ids another service sent along, as attributes of a span."""
+    if recorder is None or not recorder.propagates:
+        return {}
+    found = {_NAMES[each]: get_baggage(_NAMES[each], context) for each in recorder.propagates}
+    return {name: clean(value, _MOST) for name, value in found.items() if isinstance(value, str) and value}
+
+
+def session_id_in_baggage(context: Context | None = None) -> str | None:
+    """Return the id of the session another service sent along, to be resumed here; None if it sent none.
+
+    Args:
+        context: an OpenTelemetry Context to look in instead of the current one.
+    """
+    found = get_baggage(names.SESSION_ID, context)
+    return clean(found, _MOST) if isinstance(found, str) and found else None

@@ -1,0 +1,107 @@
+"""Texts without what identifies people: found by shape, by the name of its field, or by the application's own function.
+
+JSON text is taken apart and put together again, so that it stays JSON whatever is taken out.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from otel_interactions.log import say_once
+from otel_interactions.privacy.patterns import FINDERS, SECRET_NAME, Finder
+from otel_interactions.process import PROCESS
+from otel_interactions.values import MAX_DEPTH
+
+FAILED: Final = "[redaction failed]"
+TOKEN: Final = "[token]"  # noqa: S105  none itself
+Custom = Callable[[str, str], str]
+"""A function of the application: (name of the attribute, text) to the text that may leave."""
+
+
+class Redactor:
+    """Takes out what may not leave.
+
+    Args:
+        kinds: what to look for, by the names of `FINDERS`.
+        patterns: the application's own shapes, by the word that stands in their place.
+        functions: the application's own functions; they get what is left by the rest.
+    """
+
+    def __init__(
+        self,
+        kinds: Iterable[str],
+        patterns: Mapping[str, re.Pattern[str]] | None = None,
+        functions: Sequence[Custom] = (),
+    ) -> None:
+        wanted = frozenset(kinds)
+        found = [finder for kind, finders in FINDERS.items() if kind in wanted for finder in finders]
+        own = [Finder(f"[{mark}]", pattern, pattern) for mark, pattern in (patterns or {}).items()]
+        self._finders, self._functions = (*own, *found), tuple(functions)
+        self._by_name = "tokens" in wanted
+
+    def value(self, name: str, value: Any) -> Any:
+        """Return an attribute's value without what may not leave; what fails is not sent at all."""
+        if not isinstance(value, str | list | tuple):
+            return value
+        try:
+            if not isinstance(value, str):
+                return [self._text(name, each) if isinstance(each, str) else each for each in value]
+            return self._json(name, value) if value[:1] in _JSON else self._text(name, value)
+        except Exception as error:  # noqa: BLE001  functions of the application may raise anything
+            PROCESS.fail_redaction()
+            say_once(
+                ("redaction", name),
+                logging.ERROR,
+                "redacting %s failed, so its value is not sent: %s (said once for each attribute; status() counts)",
+                name or "a name",
+                type(error).__qualname__,
+            )
+            return FAILED
+
+    def _text(self, name: str, text: str) -> str:
+        if self._by_name and text and SECRET_NAME.fullmatch(name):
+            return TOKEN
+        for finder in self._finders:
+            text = finder.replaced(text)
+        for function in self._functions:
+            text = function(name, text)
+            if not isinstance(text, str):
+                raise TypeError(f"{function!r} returned {type(text).__name__}, not str")
+        return text
+
+    def _json(self, name: str, text: str) -> str:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):  # it only looked like JSON
+            return self._text(name, text)
+        if isinstance(found, str | list | dict):
+            clean = self._members(name, found, MAX_DEPTH * 2)
+            return text if clean == found else json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
+        return self._text(name, text)
+
+    def _members(self, name: str, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self._json(name, value) if value[:1] in _NESTED and depth else self._text(name, value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return self._number(name, value)
+        if isinstance(value, list | dict) and not depth:
+            return FAILED
+        if isinstance(value, list):
+            return [self._members(name, each, depth - 1) for each in value]
+        if isinstance(value, dict):
+            return {self._text("", key): self._members(key, each, depth - 1) for key, each in value.items()}
+        return value
+
+    def _number(self, name: str, value: float) -> Any:
+        """Return a number, or what stands in its place: a card number may be one."""
+        text = str(value)
+        redacted = self._text(name, text)
+        return value if redacted == text else redacted
+
+
+_JSON: Final = frozenset('[{"')
+_NESTED: Final = frozenset("[{")
