@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -211,3 +212,47 @@ async def test_concurrent_sessions_never_mix(collector: CollectorProcess) -> Non
         number = row["session_id"].rpartition("-")[2]
         assert row["texts"] == [f"{number}: {kind} {turn}" for turn in range(3) for kind in ("question", "answer")]
         assert row["turns"] == [1, 1, 2, 2, 3, 3]
+
+
+def test_a_silent_session_is_not_abandoned(collector: CollectorProcess) -> None:
+    """A heartbeat is activity of its session, and no interaction."""
+    oi.configure(
+        service_name="journey",
+        endpoint=f"http://{collector.endpoints['grpc']}",
+        set_global=False,
+        heartbeat_seconds=0.3,
+    )
+    question = (
+        "SELECT s.interactions AS interactions, s.errors AS errors, s.status AS status, s.duration_ms AS duration_ms, "
+        "(SELECT count() FROM otel.interactions WHERE session_id = 'journey-silent') AS rows "
+        "FROM otel.sessions AS s WHERE session_id = 'journey-silent'"
+    )
+    session = oi.session("journey-silent").start()
+    oi.flush()
+    collector.wait_until_stored()
+    (before,) = collector.ask(question)
+    time.sleep(1.5)
+    oi.flush()
+    collector.wait_until_stored()
+    (after,) = collector.ask(question)
+    session.end()
+    assert before["duration_ms"] < 200
+    assert after["duration_ms"] > 1000
+    assert (after["interactions"], after["rows"], after["errors"], after["status"]) == (1, 1, 0, "active")
+    (beat, *_) = collector.ask("SELECT * FROM otel.otel_traces WHERE SpanName = 'session_heartbeat'")
+    assert beat["SpanAttributes"]["session.id"] == "journey-silent"
+
+
+def test_somebody_who_has_not_agreed(collector: CollectorProcess) -> None:
+    """Nothing in storage tells who it was, and the session reads right by its other name."""
+    mail = "jane.roe@example.org"
+    with oi.session("journey-of-jane", user_id="u-jane", consent=False) as session:
+        oi.user_message(f"I am {mail}")
+        oi.assistant_response(f"Hello {mail}")
+    rows = interactions(collector, session.recorded_id)
+    assert rows["user_message"]["input_text"] == "I am [email]"
+    assert rows["user_message"]["user_id"].startswith("anon-")
+    (found,) = collector.ask("SELECT * FROM otel.sessions WHERE session_id = {s:String}", s=session.recorded_id)
+    assert (found["status"], found["user_messages"], found["trace_id"]) == ("ended", 1, session.trace_id)
+    stored = json.dumps(collector.ask("SELECT * FROM otel.otel_traces WHERE TraceId = {t:String}", t=session.trace_id))
+    assert "jane" not in stored
