@@ -68,21 +68,29 @@ class Active:
             detach(token)
 
 
-def wrap(function: F, opener: Opener) -> F:
-    """Return `function` with each call inside a scope of its own; name, signature and kind stay."""
+def wrap(function: F, opener: Opener, is_off: Callable[[], bool] = lambda: False) -> F:
+    """Return `function` with each call inside a scope of its own; name, signature and kind stay.
+
+    Args:
+        function: what is called.
+        opener: makes the scope of a call.
+        is_off: asked at each call of a plain function or coroutine, which is called as it is where this is true.
+    """
     if inspect.isasyncgenfunction(function):
         wrapper: Callable[..., Any] = _async_generator(function, opener)
     elif inspect.isgeneratorfunction(function):
         wrapper = _generator(function, opener)
     elif inspect.iscoroutinefunction(function):
-        wrapper = _coroutine(function, opener)
+        wrapper = _coroutine(function, opener, is_off)
     else:
-        wrapper = _plain(function, opener)
+        wrapper = _plain(function, opener, is_off)
     return cast("F", functools.wraps(function)(wrapper))
 
 
-def _plain(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
+def _plain(function: Callable[..., Any], opener: Opener, is_off: Callable[[], bool]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        if is_off():
+            return function(*args, **kwargs)
         scope = opener(args, kwargs)
         scope.enter()
         try:
@@ -96,8 +104,12 @@ def _plain(function: Callable[..., Any], opener: Opener) -> Callable[..., Any]:
     return call
 
 
-def _coroutine(function: Callable[..., Awaitable[Any]], opener: Opener) -> Callable[..., Any]:
+def _coroutine(
+    function: Callable[..., Awaitable[Any]], opener: Opener, is_off: Callable[[], bool]
+) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
+        if is_off():
+            return await function(*args, **kwargs)
         scope = opener(args, kwargs)
         scope.enter()
         try:

@@ -9,8 +9,8 @@ from otel_interactions import conventions as names
 from otel_interactions.conventions import Kind
 from otel_interactions.failures import Failure, of_exception, of_message
 from otel_interactions.guard import guard
-from otel_interactions.recorder import installed
-from otel_interactions.recording import Recording, message, record
+from otel_interactions.recorder import installed, is_off
+from otel_interactions.recording import NOTHING, Recording, message, record
 from otel_interactions.values import AttributeValue, as_number, as_text
 
 Severity = Literal["debug", "info", "warn", "error"]
@@ -24,6 +24,8 @@ def user_message(text: str, *, attributes: Attributes = None) -> Recording:
         text: the message.
         attributes: more attributes.
     """
+    if is_off("user_message"):
+        return NOTHING
     return record("user_message", {}, ready=_message("user", text), attributes=attributes)
 
 
@@ -46,6 +48,8 @@ def audio_input(
         transcript: what was said.
         attributes: more attributes.
     """
+    if is_off("audio_input"):
+        return NOTHING
     return _audio("audio_input", "user", transcript, _sound(duration_ms, size_bytes, mime_type, url), attributes)
 
 
@@ -59,6 +63,8 @@ def audio_output(
     attributes: Attributes = None,
 ) -> Recording:
     """Record what the assistant said aloud; the arguments are those of `audio_input`."""
+    if is_off("audio_output"):
+        return NOTHING
     return _audio("audio_output", "assistant", transcript, _sound(duration_ms, size_bytes, mime_type, url), attributes)
 
 
@@ -90,6 +96,8 @@ def error(
         details: anything that helps; becomes JSON.
         attributes: more attributes.
     """
+    if is_off("error"):
+        return NOTHING
     fields = {
         names.CRITICAL: bool(critical),
         names.COMPONENT: component,
@@ -132,6 +140,8 @@ def event(
         user_message: what the user may be told.
         attributes: more attributes.
     """
+    if is_off("event"):
+        return NOTHING
     fields = {
         names.CATEGORY: category,
         names.MESSAGE: message or None,
@@ -166,6 +176,8 @@ def ui_event(
         source: where it was noticed.
         attributes: more attributes.
     """
+    if is_off("ui_event"):
+        return NOTHING
     fields = {
         names.ACTION: action,
         names.COMPONENT: component,
@@ -196,6 +208,8 @@ def state_transition(
         duration_ms: milliseconds spent in the state it left.
         attributes: more attributes.
     """
+    if is_off("state_transition"):
+        return NOTHING
     fields = {
         names.FROM_STATE: from_state,
         names.TO_STATE: to_state,
@@ -215,6 +229,8 @@ def performance_metric(name: str, value: float, *, unit: str | None = None, attr
         unit: what it counts: `ms`.
         attributes: more attributes.
     """
+    if is_off("performance_metric"):
+        return NOTHING
     fields = {names.METRIC_NAME: name, names.METRIC_VALUE: as_number(value), names.METRIC_UNIT: unit}
     return record("performance_metric", fields, attributes=attributes, detail=name)
 

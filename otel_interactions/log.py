@@ -24,6 +24,11 @@ def say_once(key: object, level: int, message: str, *args: object) -> None:
     logger.log(level, message, *args)
 
 
+def is_said(key: object) -> bool:
+    """Tell whether `say_once` has said something about `key`."""
+    return key in _said
+
+
 def forget_said() -> None:
     """Let every line be said again: a new configuration starts with a clean page."""
     _said.clear()

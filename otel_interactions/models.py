@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar, Unpack, overload
+from functools import partial
+from typing import Any, ParamSpec, TypeVar, Unpack, overload
 
 from otel_interactions import conventions as names
 from otel_interactions.decorators import wrap
 from otel_interactions.guard import guard
-from otel_interactions.recorder import installed
-from otel_interactions.recording import Recording, as_message, record, span_name
-from otel_interactions.responses import Answer, Said
+from otel_interactions.recorder import installed, is_off
+from otel_interactions.recording import NOTHING, Off, Recording, as_message, record, span_name
+from otel_interactions.responses import Answer, OffAnswer, Said
 from otel_interactions.values import MAX_ITEMS, MAX_TEXT, as_json, as_number, as_text, clean
 
 F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 Messages = str | Sequence[Mapping[str, Any]]
 """A question, or a conversation: messages with `role` and `content` as chat APIs have them, or with OpenTelemetry's
 `parts`."""
@@ -73,6 +76,7 @@ class Generation(Answer):
         return wrap(
             function,
             lambda _args, _kwargs: Generation(self._fields, self._messages, self._instructions, self._extra),
+            partial(is_off, "generation"),
         )
 
     def _finish_text(self) -> None:
@@ -95,6 +99,17 @@ class Generation(Answer):
         self._attributes[names.GEN_AI_OUTPUT_MESSAGES] = as_json([one])
 
 
+class _OffGeneration(OffAnswer, Generation):
+    """A call of a model while nothing is recorded; as a decorator what it would be."""
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, whose calls of the model are recorded once anything is."""
+        return Generation(*self._given)(function)
+
+
+@overload
+def generation(messages: Callable[P, R]) -> Callable[P, R]: ...
+@overload
 def generation(
     messages: Messages | None = None,
     *,
@@ -102,19 +117,35 @@ def generation(
     provider: str | None = None,
     instructions: str | None = None,
     attributes: Mapping[str, Any] | None = None,
-) -> Generation:
+) -> Generation: ...
+
+
+def generation(
+    messages: Any = None,
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    instructions: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
     """Record one call of a model, as `with`, `async with`, stream or decorator; `set()` takes what it answered.
 
     Where OpenTelemetry's instrumentation of the provider's library is at work it records this call by itself.
 
     Args:
-        messages: what the model was given: a question, or the conversation as its API takes it.
+        messages: what the model was given: a question, or the conversation as its API takes it. A function decorated
+            without parentheses calls the model.
         model: the model that was asked.
         provider: who runs it: `openai`, `gcp.gemini`.
         instructions: the system prompt, where it is not among the messages.
         attributes: more attributes.
     """
-    return Generation({"model": model, "provider": provider}, messages, instructions, attributes)
+    if callable(messages):
+        return Generation({}, None, None)(messages)
+    fields = {"model": model, "provider": provider}
+    if installed() is None:
+        return _OffGeneration("generation", fields, messages, instructions, attributes)
+    return Generation(fields, messages, instructions, attributes)
 
 
 class AgentRun(Recording):
@@ -133,7 +164,11 @@ class AgentRun(Recording):
 
     def __call__(self, function: F) -> F:
         """Decorate a function: each call is a run of this agent, what it returns its output."""
-        return wrap(function, lambda _args, _kwargs: AgentRun(self.agent_name, self._input, self._extra))
+        return wrap(
+            function,
+            lambda _args, _kwargs: AgentRun(self.agent_name, self._input, self._extra),
+            partial(is_off, "agent_run"),
+        )
 
     def returned(self, value: Any) -> Any:
         """Hear what a decorated function returned, and end."""
@@ -147,6 +182,21 @@ class AgentRun(Recording):
                 self._attributes[names.GEN_AI_INPUT_MESSAGES] = _conversation(as_text(self._input))
             if self._output is not None:
                 self._attributes[names.GEN_AI_OUTPUT_MESSAGES] = as_message("assistant", as_text(self._output))
+
+
+class _OffAgentRun(Off, AgentRun):
+    """A run while nothing is recorded; as a decorator what it would be."""
+
+    def __init__(self, agent: str, *given: Any) -> None:
+        super().__init__("agent_run", agent, *given)
+        self.agent_name = agent
+
+    def output(self, text: Any) -> None:
+        """Nothing is kept."""
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, whose runs are recorded once anything is."""
+        return AgentRun(*self._given)(function)
 
 
 @overload
@@ -171,6 +221,8 @@ def agent_run(
     if callable(agent) and not isinstance(agent, str):
         name = getattr(agent, "__name__", None) or type(agent).__name__
         return AgentRun(name, input, attributes)(agent)
+    if installed() is None:
+        return _OffAgentRun(agent, input, attributes)
     return AgentRun(agent, input, attributes)
 
 
@@ -197,7 +249,7 @@ class Retrieval(Recording):
             query = self._query if self._query is not None else next(texts, None)
             return Retrieval(query, self._source, self._extra)
 
-        return wrap(function, opener)
+        return wrap(function, opener, partial(is_off, "retrieval"))
 
     def returned(self, value: Any) -> Any:
         """Hear what a decorated function returned, and end. An iterator is left to its consumer."""
@@ -214,16 +266,38 @@ class Retrieval(Recording):
             self._attributes[names.DOCUMENTS] = len(self._documents)
 
 
+class _OffRetrieval(Off, Retrieval):
+    """A look while nothing is recorded; as a decorator what it would be."""
+
+    def documents(self, found: Iterable[Any]) -> None:
+        """Nothing is kept."""
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, whose looks are recorded once anything is."""
+        return Retrieval(*self._given)(function)
+
+
+@overload
+def retrieval(query: Callable[P, R]) -> Callable[P, R]: ...
+@overload
 def retrieval(
     query: str | None = None, *, source: str | None = None, attributes: Mapping[str, Any] | None = None
-) -> Retrieval:
+) -> Retrieval: ...
+
+
+def retrieval(query: Any = None, *, source: str | None = None, attributes: Mapping[str, Any] | None = None) -> Any:
     """Record a look into a store of documents, as `with`, `async with` or decorator.
 
     Args:
-        query: what was asked for; of a decorated function the first text among its arguments.
+        query: what was asked for; of a decorated function the first text among its arguments. A function decorated
+            without parentheses looks into the store.
         source: which store: an index, a collection.
         attributes: more attributes.
     """
+    if callable(query):
+        return Retrieval(None, None)(query)
+    if installed() is None:
+        return _OffRetrieval("retrieval", query, source, attributes)
     return Retrieval(query, source, attributes)
 
 
@@ -244,6 +318,8 @@ def feedback(
         of: what was rated: what a recording function returned, or its span id.
         attributes: more attributes.
     """
+    if is_off("feedback"):
+        return NOTHING
     recorder = installed()
     rated = of.span_id if isinstance(of, Recording) else of
     words = {True: "up", False: "down"}.get(score) if isinstance(score, bool) else None

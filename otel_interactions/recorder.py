@@ -18,7 +18,7 @@ from otel_interactions import conventions as names
 from otel_interactions.conventions import Kind
 from otel_interactions.export.direct import Direct
 from otel_interactions.failures import Failure
-from otel_interactions.log import say_once
+from otel_interactions.log import is_said, say_once
 from otel_interactions.privacy.content import is_content
 from otel_interactions.privacy.policy import DEFAULT, FULL, Person, Privacy
 from otel_interactions.process import PROCESS, Process
@@ -256,6 +256,14 @@ def recorder_for(kind: Kind) -> Recorder | None:
     return recorder
 
 
+def is_off(kind: Kind) -> bool:
+    """Tell whether nothing is recorded now; if so, count and say that one interaction is not."""
+    if _Installed.recorder is not None:
+        return False
+    _refuse(PROCESS, kind, _Installed.reason)
+    return True
+
+
 def refuse(kind: Kind, reason: str) -> None:
     """Count one interaction as dropped for `reason`, and say once what to do about it."""
     _refuse(PROCESS, kind, reason)
@@ -263,5 +271,7 @@ def refuse(kind: Kind, reason: str) -> None:
 
 def _refuse(process: Process, kind: Kind, reason: str) -> None:
     process.drop(reason)
+    if is_said(reason):
+        return
     level, advice = _ADVICE[reason]
     say_once(reason, level, "%s was not recorded: %s (said once; status() counts)", kind, advice)

@@ -16,7 +16,7 @@ from otel_interactions.decorators import Active
 from otel_interactions.failures import Failure, of_exception
 from otel_interactions.guard import guard
 from otel_interactions.placement import place
-from otel_interactions.recorder import AFTER_SHUTDOWN, Recorder, installed, recorder_for, refuse
+from otel_interactions.recorder import AFTER_SHUTDOWN, Recorder, installed, is_off, recorder_for, refuse
 from otel_interactions.session import Session
 from otel_interactions.values import AttributeValue, as_attribute, as_attributes, as_text, clean
 
@@ -190,6 +190,50 @@ class Recording:
 
     def _finishing(self, end_ns: int) -> None:
         """Set the attributes only known at the end."""
+
+
+class Off(Recording):
+    """What takes the place of an interaction while nothing is recorded: it does nothing, and costs next to nothing."""
+
+    recorded = False
+    _span = INVALID_SPAN
+    _recorder = None
+    _entered: list[Active] = []  # noqa: RUF012  never added to
+
+    def __init__(self, kind: Kind, *given: Any) -> None:
+        self.kind = kind
+        self._name = kind
+        self._given = given
+
+    def start(self) -> Self:
+        """Count what is not recorded."""
+        is_off(self.kind)
+        return self
+
+    def __enter__(self) -> Self:
+        is_off(self.kind)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing has begun."""
+
+    def end(self) -> None:
+        """Nothing has begun."""
+
+    def fail(self, error: BaseException | str) -> None:
+        """Nothing is kept."""
+
+    def _put(self, values: Mapping[str, Any]) -> None:
+        """Nothing is kept."""
+
+    def _start(self, start_ns: int | None) -> None:  # noqa: ARG002  nothing begins
+        is_off(self.kind)
+
+
+NOTHING = Off("event")
+"""What is returned in place of what has no duration."""
 
 
 def record(

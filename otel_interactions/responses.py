@@ -13,17 +13,21 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from typing import Any, Self, TypedDict, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, Self, TypedDict, TypeVar, overload
 
 from otel_interactions import conventions as names
 from otel_interactions.conventions import Kind
 from otel_interactions.decorators import Active, adrive, drive, wrap
 from otel_interactions.guard import guard
 from otel_interactions.log import say_once
-from otel_interactions.recording import Recording, message
+from otel_interactions.recorder import installed, is_off
+from otel_interactions.recording import Off, Recording, message
 from otel_interactions.values import Gathered, as_number, as_text
 
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 TextOf = Callable[[Any], str | None]
 
@@ -194,7 +198,63 @@ class AssistantResponse(Answer):
 
     def __call__(self, function: F) -> F:
         """Decorate a function that returns or yields the answer's text."""
-        return wrap(function, lambda _args, _kwargs: AssistantResponse(self._fields, self._extra))
+        return wrap(
+            function,
+            lambda _args, _kwargs: AssistantResponse(self._fields, self._extra),
+            partial(is_off, "assistant_response"),
+        )
+
+
+class OffAnswer(Off, Answer):
+    """An answer while nothing is recorded."""
+
+    _text = Gathered()  # for who asks; nothing is added
+    _begun = False
+
+    def start(self) -> Self:
+        """Count what is not recorded."""
+        self.enter()
+        return self
+
+    def __enter__(self) -> Self:
+        self.enter()
+        return self
+
+    def set(self, **known: Any) -> None:
+        """Nothing is kept."""
+
+    def text(self, text: str) -> None:
+        """Nothing is kept."""
+
+    def append(self, text: str) -> None:
+        """Nothing is kept."""
+
+    def enter(self) -> None:
+        """Count what is not recorded; a stream inside a block is no other one."""
+        if not self._begun:
+            self._begun = True
+            is_off(self.kind)
+
+    def returned(self, value: Any) -> Any:
+        """Nothing is kept."""
+        return value
+
+    def leave(self, error: BaseException | None) -> None:
+        """Nothing has begun."""
+
+    def _interrupted(self, error: BaseException | None) -> None:
+        """Nothing has begun."""
+
+    def _hear(self, chunk: Any, text_of: TextOf | None) -> None:
+        """Nothing is kept."""
+
+
+class _OffResponse(OffAnswer, AssistantResponse):
+    """An answer of the assistant while nothing is recorded; as a decorator what it would be."""
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, whose answers are recorded once anything is."""
+        return AssistantResponse(*self._given)(function)
 
 
 class _Stream:
@@ -231,6 +291,9 @@ class _Stream:
             self._answer._interrupted(error)  # noqa: SLF001
 
 
+@overload
+def assistant_response(text: Callable[P, R]) -> Callable[P, R]: ...
+@overload
 def assistant_response(
     text: str | None = None,
     *,
@@ -244,11 +307,27 @@ def assistant_response(
     ttft_ms: float | None = None,
     mood: str | None = None,
     attributes: Mapping[str, Any] | None = None,
-) -> AssistantResponse:
+) -> AssistantResponse: ...
+
+
+def assistant_response(
+    text: Any = None,
+    *,
+    model: str | None = None,
+    provider: str | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    cost_usd: float | None = None,
+    finish_reason: str | None = None,
+    response_time_ms: float | None = None,
+    ttft_ms: float | None = None,
+    mood: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> Any:
     """Record an answer of the assistant: with `text` at once; without, as `with`, `async with`, stream or decorator.
 
     Args:
-        text: the whole answer.
+        text: the whole answer; a function decorated without parentheses returns or yields it.
         model: the model that answered; the session's unless given.
         provider: who runs the model: `openai`, `gcp.gemini`.
         input_tokens: tokens read.
@@ -260,6 +339,10 @@ def assistant_response(
         mood: the mood the application ascribes to the answer.
         attributes: more attributes.
     """
+    if callable(text):
+        return AssistantResponse({})(text)
+    if text is not None and is_off("assistant_response"):
+        return _NO_RESPONSE
     fields = {
         "model": model,
         "provider": provider,
@@ -271,12 +354,17 @@ def assistant_response(
         "ttft_ms": ttft_ms,
         "mood": mood,
     }
+    if installed() is None:
+        return _OffResponse("assistant_response", fields, attributes)
     answer = AssistantResponse(fields, attributes)
     if text is not None:
         answer.text(text)
         answer._start(None)  # noqa: SLF001  not timed: what took time is over
         answer.end()
     return answer
+
+
+_NO_RESPONSE = _OffResponse("assistant_response", {}, None)
 
 
 def _told(text_of: TextOf, chunk: Any) -> str | None:

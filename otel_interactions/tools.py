@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from otel_interactions import conventions as names
 from otel_interactions.decorators import wrap
 from otel_interactions.failures import Failure, of_exception
 from otel_interactions.guard import guard
-from otel_interactions.recorder import installed
-from otel_interactions.recording import Recording, record, span_name
+from otel_interactions.recorder import installed, is_off
+from otel_interactions.recording import NOTHING, Off, Recording, record, span_name
 from otel_interactions.values import MAX_ITEMS, AttributeValue, as_number, as_text, clean
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,6 +80,36 @@ class ToolCall(Recording):
         super().leave(error)
 
 
+class _OffToolCall(Off, ToolCall):
+    """A call while nothing is recorded; as a decorator what it would be."""
+
+    def __init__(self, name: str, attributes: Mapping[str, Any] | None, call_id: str | None) -> None:
+        super().__init__("tool_call", name, attributes)
+        self.tool_name = name
+        self._call_id = call_id
+
+    @property
+    def call_id(self) -> str:  # type: ignore[override]  # made when somebody asks
+        """The id of the call."""
+        if self._call_id is None:
+            self._call_id = _new_call_id()
+        return self._call_id
+
+    def result(self, value: Any) -> None:
+        """Nothing is kept."""
+
+    def yielded(self, item: Any) -> None:
+        """Nothing is kept."""
+
+    def returned(self, value: Any) -> Any:
+        """Nothing is kept."""
+        return value
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, whose calls are recorded once anything is."""
+        return _decorate(function, *self._given)
+
+
 @overload
 def tool_call(name: F) -> F: ...
 @overload
@@ -122,6 +153,9 @@ def tool_call(
         return _decorate(name, None, attributes)
     if name is None:
         return lambda function: _decorate(function, None, attributes)
+    if installed() is None:
+        off = _OffToolCall(name, attributes, call_id)
+        return off if result is _ABSENT and error is None else off.start()
     call = ToolCall(name, arguments, call_id, attributes)
     if result is _ABSENT and error is None:
         return call
@@ -153,6 +187,8 @@ def tool_response(
         error: why it failed.
         attributes: more attributes.
     """
+    if is_off("tool_response"):
+        return NOTHING
     recorder = installed()
     fields: dict[str, Any] = {
         names.GEN_AI_OPERATION_NAME: EXECUTE_TOOL,
@@ -180,7 +216,7 @@ def _decorate(function: F, name: str | None, attributes: Mapping[str, Any] | Non
     def opener(args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolCall:
         return ToolCall(tool, _named(signature, args, kwargs), None, attributes)
 
-    return wrap(function, opener)
+    return wrap(function, opener, partial(is_off, "tool_call"))
 
 
 def _named(signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

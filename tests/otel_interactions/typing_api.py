@@ -36,6 +36,27 @@ async def talk(room: str) -> None:
     assert_type(await search(room), list[str])
 
 
+@oi.assistant_response
+def reply(question: str) -> str:
+    """An answer, in short."""
+    return question
+
+
+@oi.generation
+async def ask(question: str) -> str:
+    """A call of a model, in short."""
+    return question
+
+
+@oi.retrieval
+def look_up(query: str, limit: int = 3) -> list[str]:
+    """A look into a store, in short."""
+    return [query] * limit
+
+
+assert_type(reply("a"), str)
+assert_type(look_up("a", limit=2), list[str])
+look_up(1)  # type: ignore[arg-type]
 assert_type(weather("Paris", days=2), dict[str, int])
 assert_type(count("a"), int)
 assert_type(answer("a"), Generator[str, None, None])
