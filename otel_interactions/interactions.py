@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from otel_interactions import conventions as names
 from otel_interactions.conventions import Kind
+from otel_interactions.decorators import wrap
 from otel_interactions.failures import Failure, of_exception, of_message
 from otel_interactions.guard import guard
 from otel_interactions.recorder import installed, is_off
-from otel_interactions.recording import NOTHING, Recording, message, record
+from otel_interactions.recording import NOTHING, Off, Recording, message, record, span_name
 from otel_interactions.values import AttributeValue, as_number, as_text
 
+F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 Severity = Literal["debug", "info", "warn", "error"]
 Attributes = Mapping[str, Any] | None
 
 
-def user_message(text: str, *, attributes: Attributes = None) -> Recording:
+@overload
+def user_message(text: str, *, attributes: Attributes = None) -> Recording: ...
+@overload
+def user_message(text: Callable[P, R]) -> Callable[P, R]: ...
+
+
+def user_message(text: Any, *, attributes: Attributes = None) -> Any:
     """Record what the user wrote.
 
     Args:
-        text: the message.
+        text: the message. `@user_message` on a function of any kind records the first text among the arguments of each
+            call, before it runs.
         attributes: more attributes.
     """
+    if callable(text):
+        return wrap(text, _Heard)
     if is_off("user_message"):
         return NOTHING
     return record("user_message", {}, ready=_message("user", text), attributes=attributes)
@@ -220,8 +235,46 @@ def state_transition(
     return record("state_transition", fields, attributes=attributes)
 
 
-def performance_metric(name: str, value: float, *, unit: str | None = None, attributes: Attributes = None) -> Recording:
-    """Record one measurement.
+class Measured(Recording):
+    """A stretch of time, made by `performance_metric()` without a value."""
+
+    def __init__(self, name: str, attributes: Attributes = None) -> None:
+        super().__init__("performance_metric", span_name("performance_metric", name), attributes)
+        self._metric, self._extra = name, attributes
+        self._put({names.METRIC_NAME: name, names.METRIC_UNIT: "ms"})
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function: each call is measured."""
+        return wrap(
+            function,
+            lambda _args, _kwargs: Measured(self._metric, self._extra),
+            partial(is_off, "performance_metric"),
+        )
+
+    def _finishing(self, end_ns: int) -> None:
+        self._attributes[names.METRIC_VALUE] = (end_ns - self._started_ns) / 1e6
+
+
+class _OffMeasured(Off, Measured):
+    """A stretch of time while nothing is recorded; as a decorator what it would be."""
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, whose calls are measured once anything is."""
+        return Measured(*self._given)(function)
+
+
+@overload
+def performance_metric(
+    name: str, value: float, *, unit: str | None = None, attributes: Attributes = None
+) -> Recording: ...
+@overload
+def performance_metric(name: str, *, attributes: Attributes = None) -> Measured: ...
+
+
+def performance_metric(
+    name: str, value: float | None = None, *, unit: str | None = None, attributes: Attributes = None
+) -> Recording:
+    """Record one measurement; without a value the milliseconds of a `with` block or of a decorated function's calls.
 
     Args:
         name: `FCP`, `LCP`, `TTI`, `CLS`, `INP`, `TTFB`, or the application's own.
@@ -229,10 +282,40 @@ def performance_metric(name: str, value: float, *, unit: str | None = None, attr
         unit: what it counts: `ms`.
         attributes: more attributes.
     """
+    if value is None:
+        given = name, attributes
+        return Measured(*given) if installed() else _OffMeasured("performance_metric", *given)
     if is_off("performance_metric"):
         return NOTHING
     fields = {names.METRIC_NAME: name, names.METRIC_VALUE: as_number(value), names.METRIC_UNIT: unit}
     return record("performance_metric", fields, attributes=attributes, detail=name)
+
+
+class _Heard:
+    """A call of a function decorated with `user_message`: the scope of `decorators.wrap`."""
+
+    def __init__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._texts = (each for each in (*args, *kwargs.values()) if isinstance(each, str))
+
+    def enter(self) -> None:
+        """Record the message."""
+        text = next(self._texts, None)
+        if text is not None:
+            user_message(text)
+
+    def active(self) -> AbstractContextManager[None]:
+        """Be where the caller is: a message has nothing inside."""
+        return nullcontext()
+
+    def yielded(self, item: Any) -> None:
+        """What the function does is its own."""
+
+    def returned(self, value: Any) -> Any:
+        """What the function does is its own."""
+        return value
+
+    def leave(self, error: BaseException | None) -> None:
+        """What the function does is its own."""
 
 
 def _audio(kind: Kind, role: str, transcript: str | None, fields: dict[str, Any], attributes: Attributes) -> Recording:

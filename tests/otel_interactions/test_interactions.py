@@ -1,6 +1,7 @@
 """Interactions of one moment: what each looks like on the wire."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -223,3 +224,49 @@ def test_a_recording_by_hand(seen):
     assert recorded.failed
     assert recorded.attributes["attempt"] == 2
     assert recorded.attributes["exception.message"] == "gave up"
+
+
+async def test_what_a_function_hears(seen):
+    """A decorated function's first text is what the user wrote, whatever kind of function it is."""
+
+    @oi.user_message
+    async def handle(socket: object, text: str, room: str = "lobby") -> str:
+        return f"{text.upper()} {room} {socket}"
+
+    @oi.user_message
+    def stream(*, text: str) -> Iterator[str]:
+        yield from text
+
+    @oi.user_message
+    def without(number: int) -> int:
+        return number
+
+    with oi.session():
+        assert await handle(7, "hello") == "HELLO lobby 7"
+        assert list(stream(text="abc")) == ["a", "b", "c"]
+        assert without(7) == 7
+    assert [each.text for each in seen.of_type("user_message")] == ["hello", "abc"]
+    assert handle.__name__ == "handle"
+
+
+async def test_a_measured_stretch(seen):
+    """Without a value a block or a function is measured, in milliseconds, a failure with it."""
+
+    @oi.performance_metric("lookup")
+    async def lookup(key: str) -> int:
+        return {"known": 7}[key]
+
+    with oi.session():
+        with oi.performance_metric("block", attributes={"a": "b"}):
+            oi.event("inside")
+        assert await lookup("known") == 7
+        with pytest.raises(LookupError):
+            await lookup("unknown")
+    first, second, third = seen.of_type("performance_metric")
+    for each, name in ((first, "block"), (second, "lookup"), (third, "lookup")):
+        assert each.attributes["interaction.metric.name"] == name
+        assert each.attributes["interaction.metric.value"] == (each.end_ns - each.start_ns) / 1e6 > 0
+        assert each.attributes["interaction.metric.unit"] == "ms"
+    assert first.attributes["a"] == "b"
+    assert seen.one("event").parent_id == first.span_id
+    assert third.attributes["error.type"] == "KeyError"

@@ -54,6 +54,25 @@ def look_up(query: str, limit: int = 3) -> list[str]:
     return [query] * limit
 
 
+@oi.user_message
+async def heard(text: str, *, room: str = "") -> int:
+    """What a user wrote."""
+    return len(text + room)
+
+
+@oi.performance_metric("lookup")
+def lookup(key: str) -> int:
+    """A function that is measured."""
+    return len(key)
+
+
+async def hear() -> None:
+    """What is decorated keeps its type."""
+    assert_type(await heard("a", room="b"), int)
+    await heard(1)  # type: ignore[arg-type]
+
+
+assert_type(lookup("a"), int)
 assert_type(reply("a"), str)
 assert_type(look_up("a", limit=2), list[str])
 look_up(1)  # type: ignore[arg-type]
