@@ -389,8 +389,10 @@ async def test_tool_calls_that_go_another_way(seen: Captured) -> None:
 
     async def script(talk: Talk) -> None:
         await talk.heard("clientContent")
-        calls = [{"id": name, "name": name, "args": {}} for name in ("cancelled", "bits", "forgotten")]
-        await talk.say(toolCall={"functionCalls": calls})
+        asked: list[dict[str, Any]] = [
+            {"id": name, "name": name, "args": {}} for name in ("cancelled", "bits", "forgotten")
+        ]
+        await talk.say(toolCall={"functionCalls": asked})
         await talk.say(toolCallCancellation={"ids": ["cancelled", "never heard of"]})
         await talk.heard("toolResponse", count=4)
         await talk.content(modelTurn=text("Well."), turnComplete=True)
@@ -406,7 +408,7 @@ async def test_tool_calls_that_go_another_way(seen: Captured) -> None:
                 await talk.send_tool_response(function_responses=bit({"n": 2}, more=True))
                 await talk.send_tool_response(function_responses=bit({}, more=False))
                 await talk.send_tool_response(function_responses={"id": "x", "name": "odd", "response": {"a": 1}})
-    calls = {each.attributes["gen_ai.tool.name"]: each for each in seen.of_type("tool_call")}
+    calls: dict[str, Interaction] = {each.attributes["gen_ai.tool.name"]: each for each in seen.of_type("tool_call")}
     assert calls["cancelled"].attributes["gen_ai.response.finish_reasons"] == ("cancelled",)
     assert calls["forgotten"].attributes["gen_ai.response.finish_reasons"] == ("abandoned",)
     assert calls["bits"].attributes["gen_ai.tool.call.result"] == '[{"n":1},{"n":2}]'
@@ -499,10 +501,10 @@ async def test_a_connection_that_breaks(seen: Captured) -> None:
                 raise
     assert raised.value is again
     assert raised.value.code == 1011
-    error = seen.one("error")
-    assert error.attributes["error.type"] == "google.genai.errors.APIError"
-    assert "the model is overloaded" in error.attributes["exception.message"]
-    assert error.attributes["interaction.component"] == "gemini_live"
+    problem = seen.one("error")
+    assert problem.attributes["error.type"] == "google.genai.errors.APIError"
+    assert "the model is overloaded" in problem.attributes["exception.message"]
+    assert problem.attributes["interaction.component"] == "gemini_live"
     answer = seen.one("assistant_response")
     assert (answer.text, reasons([answer, seen.one("tool_call")])) == ("I was about to", ["disconnected"] * 2)
     told = details(seen.of_type("event")[-1])
@@ -558,7 +560,7 @@ async def test_wrong_arguments(seen: Captured) -> None:
             with pytest.raises(ValueError, match="Only one argument"):
                 await talk.send_realtime_input(audio=CHUNK, text="both")
         with pytest.raises(TypeError):
-            await talk.send_client_content("positional")  # type: ignore[misc]
+            await talk.send_client_content("positional")  # type: ignore[arg-type, call-arg]
     assert [each.attributes["error.type"] for each in seen.of_type("error")] == ["ValueError", "TypeError"]
 
 
@@ -682,8 +684,7 @@ async def test_after_the_block(seen: Captured) -> None:
     """A task that is still receiving when the block ends records nothing more, and sees what it would have seen."""
     async with AsyncExitStack() as stack:
         talk = await stack.enter_async_context(live(two_words))
-        loop = talk.receive()
-        receiving = asyncio.create_task(anext(loop))
+        receiving = asyncio.create_task(receive(talk))
         await asyncio.sleep(0.01)
     with pytest.raises(APIError):
         await receiving
