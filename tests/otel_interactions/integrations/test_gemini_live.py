@@ -417,6 +417,28 @@ async def test_tool_calls_that_go_another_way(seen: Captured) -> None:
     assert (odd.attributes["gen_ai.tool.name"], odd.attributes["gen_ai.tool.call.id"]) == ("odd", "x")
 
 
+async def test_a_tool_that_takes_its_time(seen: Captured) -> None:
+    """Answered when the turn is long over, it is one span still; the answer to it is timed from there."""
+
+    async def script(talk: Talk) -> None:
+        await talk.heard("clientContent")
+        await talk.say(toolCall={"functionCalls": [{"id": "c", "name": "order", "args": {}}]})
+        await talk.content(modelTurn=text("I am ordering."), turnComplete=True)
+        await talk.heard("toolResponse")
+        await talk.content(modelTurn=text("It is ordered."), turnComplete=True)
+
+    async with live(script) as talk:
+        await ask(talk, "Order it")
+        await receive(talk)
+        await talk.send_tool_response(function_responses={"id": "c", "name": "order", "response": {"output": "ok"}})
+        await receive(talk)
+    first, second = seen.of_type("assistant_response")
+    call = seen.one("tool_call")
+    assert (call.parent_id, call.attributes["gen_ai.tool.call.result"]) == (first.span_id, '{"output":"ok"}')
+    assert first.end_ns < call.end_ns
+    assert second.attributes["gen_ai.response.time_to_first_chunk"] > 0
+
+
 def test_calls_nobody_answers_are_bounded(seen: Captured) -> None:
     """A model that asks for more and more does not fill the memory: the oldest calls end."""
     with oi.session():
@@ -494,6 +516,7 @@ async def test_a_connection_that_breaks(seen: Captured) -> None:
             try:
                 await receive(talk)
             except APIError as error:
+                assert seen.one("assistant_response").text == "I was about to"  # at once, not when the block ends
                 for _ in range(3):
                     with pytest.raises(ConnectionClosed):
                         await ask(talk, "Hello?")
@@ -682,13 +705,28 @@ async def test_an_exception_of_the_application(seen: Captured) -> None:
 
 async def test_after_the_block(seen: Captured) -> None:
     """A task that is still receiving when the block ends records nothing more, and sees what it would have seen."""
+    over, started = asyncio.Event(), asyncio.Event()
+    received: list[str | None] = []
+
+    async def hear(talk: AsyncSession) -> None:
+        async for message in talk.receive():
+            received.append(message.text)
+            started.set()
+            await over.wait()
+        await receive(talk)
+
     async with AsyncExitStack() as stack:
         talk = await stack.enter_async_context(live(two_words))
-        receiving = asyncio.create_task(receive(talk))
-        await asyncio.sleep(0.01)
+        hearing = asyncio.create_task(hear(talk))
+        await ask(talk, "Hello?")
+        await started.wait()
+        await asyncio.sleep(0.05)  # the rest is there, and not taken
+    over.set()
     with pytest.raises(APIError):
-        await receiving
-    assert seen.types() == ["session_start", "event", "event", "session_end"]
+        await hearing
+    assert received == ["Good ", "evening.", None]
+    assert seen.one("assistant_response").text == "Good "
+    assert seen.types()[-2:] == ["event", "session_end"]
     with pytest.raises(ConnectionClosed):
         await ask(talk, "Hello?")
     assert seen.types()[-1] == "session_end"
