@@ -51,6 +51,7 @@ class Conversation:
         self._heard: Sound | None = None  # what the open turn answers; its transcript may still be on its way
         self._answer: Turn | None = None
         self._asked_ns: int | None = None
+        self._certain = False  # ... as somebody has said so, and not only as the last words were understood then
         self._quiet_ns = 0  # when the model's last turn was over
         self._spent: Counter[str] = Counter()
         self._calls: dict[str, ToolCall] = {}
@@ -60,7 +61,7 @@ class Conversation:
 
     def asked(self) -> None:
         """Know that the user has finished: an answer is timed from here."""
-        self._asked_ns = _now()
+        self._asked_ns, self._certain = _now(), True
 
     def wrote(self, text: str, attachments: list[dict[str, Any]] | None = None) -> None:
         """Record what the user wrote, or showed."""
@@ -75,8 +76,10 @@ class Conversation:
         self.totals["audio_input_bytes"] += size
 
     def began_speaking(self) -> None:
-        """Know that the user's turn begins: what was sent before was silence."""
-        self._speaking, self._voice.since_ns = True, _now()
+        """Know that the user speaks: what was sent before was silence; who had ended has not."""
+        if not self._speaking:
+            self._speaking, self._voice.since_ns = True, _now()
+        self._forget_asked()
 
     def understood(self, words: str, *, finished: bool) -> None:
         """Add to the transcript of what the user says.
@@ -89,10 +92,13 @@ class Conversation:
             if sound is self._voice and not sound.words.length and not self._speaking:
                 sound.since_ns = _now()  # a microphone sends silence, too
             sound.words.append(words)
-            if self._answer is None or self._answer.interrupted:
-                self.asked()
+            if not self._certain and (self._answer is None or self._answer.interrupted):
+                self._asked_ns = _now()
         if finished and self._heard is not None:
             self._tell_heard()
+
+    def _forget_asked(self) -> None:
+        self._asked_ns, self._certain = None, False
 
     def _listen(self) -> None:
         """Take what the user said so far for what the model answers now."""
@@ -143,12 +149,12 @@ class Conversation:
         """
         interrupted = self._answer is not None and self._answer.interrupted
         if self._answer is not None or reason or self._spent:
-            self._end_turn(reason or ("stop" if not interrupted else INTERRUPTED))
+            self._end_turn(INTERRUPTED if interrupted else reason or "stop")
         elif self._voice.words.length:
             self._listen()  # the model had nothing to say to that
             self._tell_heard()
         if not interrupted:
-            self._asked_ns = None
+            self._forget_asked()
 
     def _turn(self) -> Turn:
         """Return the model's turn, which begins with its first piece."""
@@ -157,7 +163,7 @@ class Conversation:
             self._listen()
             turn = self._answer = Turn(self._model, self.provider, Sound(self._output_rate))
             turn.begin(self._asked_ns)
-            self._asked_ns = None
+            self._forget_asked()
             self.totals["turns"] += 1
         return turn
 

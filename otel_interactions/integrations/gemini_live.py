@@ -15,7 +15,13 @@ as good as a key to all that was said in it: of handles only a short hash is rec
 goes on with which.
 
 What was said aloud is on `audio_input` and `audio_output`, what was written on `user_message` and `assistant_response`:
-each word once. The tokens of a turn are on its `assistant_response`.
+each word once. The tokens of a turn are on its `assistant_response`, and nowhere else: it is the model's answer to the
+user, and counts as one also where content is switched off; a `generation` is a call of a model behind an answer, and of
+those this API shows nothing.
+
+An answer is timed from where the user ended: when a message was sent, or at the last sign of the end of speech (the
+application's, the server's voice activity), or else when the last words of its transcript came. Where there is none of
+these, the answer has no time: a microphone that is never silent would make it zero.
 """
 
 from __future__ import annotations

@@ -314,6 +314,38 @@ async def test_when_an_answer_is_timed(seen: Captured, sign: str) -> None:
     assert answer.start_ns > said.start_ns
 
 
+@pytest.mark.parametrize(
+    ("signs", "said_since", "timed_from"),
+    [
+        (["begin", "words", "end", "begin again", "end again", "late words", "answer"], "begin", "end again"),
+        (["begin", "end", "begin again", "words", "answer"], "begin", "words"),
+        (["words", "more words", "answer"], "words", "more words"),
+    ],
+)
+def test_a_pause(seen: Captured, signs: list[str], said_since: str, timed_from: str) -> None:
+    """A user who pauses has spoken from the first word, and ended with the last: not when the transcript was ready."""
+    with oi.session():
+        talk = Conversation(model=None, provider="p", input_rate=16_000, output_rate=24_000)
+        talk.spoke(640, "audio/pcm")
+        for sign in signs:
+            oi.event("api", sign)
+            if sign.startswith("begin"):
+                talk.began_speaking()
+            elif sign.startswith("end"):
+                talk.asked()
+            elif sign == "answer":
+                talk.said("Yes.")
+            else:
+                talk.understood(sign, finished=False)
+        talk.turn_over()
+    times = [each.start_ns for each in seen.of_type("event")]
+    at = dict(zip(signs, zip(times, [*times[1:], times[-1]], strict=True), strict=True))
+    said, answer = seen.one("audio_input"), seen.one("assistant_response")
+    assert said.text == "".join(sign for sign in signs if "words" in sign)
+    assert at[said_since][0] < said.start_ns < at[said_since][1]
+    assert at[timed_from][0] < answer.start_ns < at[timed_from][1]
+
+
 async def test_what_is_no_answer(seen: Captured) -> None:
     """Thoughts are not said; history the application restores is not asked; pictures are counted."""
 
