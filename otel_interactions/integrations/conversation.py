@@ -61,7 +61,7 @@ class Conversation:
 
     def asked(self) -> None:
         """Know that the user has finished: an answer is timed from here."""
-        self._asked_ns, self._certain = _now(), True
+        self._asked_ns, self._certain = now(), True
 
     def wrote(self, text: str, attachments: list[dict[str, Any]] | None = None) -> None:
         """Record what the user wrote, or showed."""
@@ -71,14 +71,14 @@ class Conversation:
         """Count a chunk of the user's sound."""
         voice = self._voice
         if voice.since_ns is None:
-            voice.since_ns = _now()
+            voice.since_ns = now()
         voice.add(size, mime_type)
         self.totals["audio_input_bytes"] += size
 
     def began_speaking(self) -> None:
         """Know that the user speaks: what was sent before was silence; who had ended has not."""
         if not self._speaking:
-            self._speaking, self._voice.since_ns = True, _now()
+            self._speaking, self._voice.since_ns = True, now()
         self._forget_asked()
 
     def understood(self, words: str, *, finished: bool) -> None:
@@ -90,10 +90,10 @@ class Conversation:
         if words:
             sound = self._heard or self._voice
             if sound is self._voice and not sound.words.length and not self._speaking:
-                sound.since_ns = _now()  # a microphone sends silence, too
+                sound.since_ns = now()  # a microphone sends silence, too
             sound.words.append(words)
             if not self._certain and (self._answer is None or self._answer.interrupted):
-                self._asked_ns = _now()
+                self._asked_ns = now()
         if finished and self._heard is not None:
             self._tell_heard()
 
@@ -104,7 +104,7 @@ class Conversation:
         """Take what the user said so far for what the model answers now."""
         voice, self._voice, self._speaking = self._voice, Sound(self._input_rate), False
         if voice:
-            voice.since_ns = max(voice.since_ns or _now(), self._quiet_ns)
+            voice.since_ns = max(voice.since_ns or now(), self._quiet_ns)
             self._heard = voice
 
     def _tell_heard(self) -> None:
@@ -172,7 +172,7 @@ class Conversation:
         self._answer, self._spent = None, Counter()
         self._tell_heard()
         turn.tell(reason, spent)
-        self._quiet_ns = _now()
+        self._quiet_ns = now()
 
     # Tools.
 
@@ -314,7 +314,7 @@ class Turn(AssistantResponse):
 _SET_BY_NAME: Final = frozenset({names.GEN_AI_INPUT_TOKENS, names.GEN_AI_OUTPUT_TOKENS})
 
 
-def _now() -> int:
+def now() -> int:
     """Return nanoseconds since 1970 on the recorder's clock; 0 where nothing is recorded."""
     recorder = installed()
     return 0 if recorder is None else recorder.clock()
