@@ -14,6 +14,7 @@ from load_generator import LoadGenerator
 from loads import loads
 from measure import machine
 from merges import merges
+from peers import peers
 from report import Report, Table
 from sdk import sdk
 from sustained import sustained
@@ -60,6 +61,10 @@ PARTS: dict[str, tuple[str, Callable[[], Tables]]] = {
     "sdk": (
         "what an interaction costs the application, beside the stock SDK (BENCH_ROUNDS)",
         lambda: [sdk(ROUNDS, 2_000 if SMALL else 20_000)],
+    ),
+    "peers": (
+        "a recorded tool call beside the decorators of other products, which it installs (BENCH_ROUNDS)",
+        lambda: [peers(ROUNDS, 2_000 if SMALL else 20_000)],
     ),
 }
 

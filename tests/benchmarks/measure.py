@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import socket
+import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, Generic, Self, TypeVar
 
 import psutil
@@ -120,6 +124,22 @@ def until_quiet(ask: Callable[[str], list[dict[str, Any]]]) -> None:
 def percentile(values: list[float], share: float) -> float:
     """Return the value that `share` of all do not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def in_own_process(command: Sequence[str | Path], environment: dict[str, str]) -> dict[str, Any]:
+    """Run a program with a new spool in an empty folder; return the JSON it prints last."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = os.environ | {"OTEL_INTERACTIONS_SPOOL_DIR": f"{folder}/spool"} | environment
+        done = subprocess.run(command, env=own, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command} failed:\n{done.stderr}"
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def shares(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Return how ours is to theirs, round by round: the median, the least and the most."""
+    each = [mine / other for mine, other in zip(ours, theirs, strict=True)]
+    return f"{median(each):.2f} ({min(each):.2f} - {max(each):.2f})"
 
 
 def free_port() -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import threading
@@ -43,6 +42,7 @@ TWELVE = {
     **EXTRA,
 }
 NOBODY = "http://127.0.0.1:9"
+REPOSITORY = Path(__file__).parents[2]
 _CALLS, _CHUNK = 20_000, 500
 _FLOOD = 100_000
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -59,12 +59,13 @@ def sdk(rounds: int, calls: int = _CALLS) -> Any:
         for _ in range(rounds):
             for what, endpoint in (("call", NOBODY), ("total", live)):
                 for who in ("stock", "ours"):
-                    found.setdefault((what, who), []).append(_run(what, who, endpoint, folder, calls))
+                    found.setdefault((what, who), []).append(_run(what, who, endpoint, calls))
         with _slow(0.1) as (endpoint, arrived):
             floods = []
             for who in ("stock", "ours"):
                 before = arrived()
-                floods.append((who, _run("flood", who, endpoint, folder, _FLOOD * calls // _CALLS), arrived() - before))
+                floods.append((who, _run("flood", who, endpoint, _FLOOD * calls // _CALLS), arrived() - before))
+        off = [_run("off", "ours", NOBODY, calls) for _ in range(rounds)]
     columns = ["", "stock SDK", "ours", "ours / stock: median (least - most)"]
     rows = [
         _row("calling thread, CPU us a call", found, "call", "cpu_us"),
@@ -90,23 +91,31 @@ def sdk(rounds: int, calls: int = _CALLS) -> Any:
             ["", "recorded", "arrived", "lost", "most MiB", "s until all was sent"],
             flooded,
         ),
+        Table(
+            "SDK: switched off, OTEL_INTERACTIONS_ENABLED=false",
+            ["", "ns a call: median (least - most)"],
+            [[title, _spread([told[title] for told in off])] for title in off[0]],
+        ),
     ]
 
 
+def _spread(figures: list[float]) -> str:
+    return f"{median(figures):.0f} ({min(figures):.0f} - {max(figures):.0f})"
+
+
 def _row(title: str, found: dict[tuple[str, str], list[dict[str, float]]], what: str, figure: str) -> list[str]:
+    from measure import shares  # noqa: PLC0415
+
     stock = [told[figure] for told in found[what, "stock"]]
     ours = [told[figure] for told in found[what, "ours"]]
-    shares = [mine / theirs for mine, theirs in zip(ours, stock, strict=True)]
-    share = f"{median(shares):.2f} ({min(shares):.2f} - {max(shares):.2f})"
-    return [title, f"{median(stock):.1f}", f"{median(ours):.1f}", share]
+    return [title, f"{median(stock):.1f}", f"{median(ours):.1f}", shares(ours, stock)]
 
 
-def _run(what: str, who: str, endpoint: str, folder: str, calls: int) -> dict[str, float]:
-    environment = os.environ | {"OTEL_INTERACTIONS_SPOOL_DIR": tempfile.mkdtemp(dir=folder)}
-    command = [sys.executable, __file__, what, who, endpoint, str(calls)]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
-    told: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return told
+def _run(what: str, who: str, endpoint: str, calls: int) -> dict[str, float]:
+    from measure import in_own_process  # noqa: PLC0415
+
+    switches = {"PYTHONPATH": str(REPOSITORY)} | ({"OTEL_INTERACTIONS_ENABLED": "false"} if what == "off" else {})
+    return in_own_process([sys.executable, __file__, what, who, endpoint, str(calls)], switches)
 
 
 @contextmanager
@@ -178,6 +187,32 @@ def _call(record: Callable[[], object], calls: int) -> dict[str, float]:
     }
 
 
+def _off(calls: int) -> dict[str, float]:
+    """Return what calls cost while nothing is recorded, in ns by name: the median of many short runs."""
+
+    def weather(question: str) -> str:
+        return question
+
+    decorated = oi.tool_call(weather)
+    return {
+        "user_message": _short(lambda: oi.user_message(TEXT), calls),
+        "user_message with attributes": _short(lambda: oi.user_message(TEXT, attributes=EXTRA), calls),
+        "event": _short(lambda: oi.event("auth", "signed in"), calls),
+        "decorated tool call": _short(lambda: decorated(TEXT), calls),
+        "the same function, not decorated": _short(lambda: weather(TEXT), calls),
+    }
+
+
+def _short(call: Callable[[], object], calls: int) -> float:
+    runs = []
+    for _ in range(max(3, calls // _CHUNK)):
+        began = time.perf_counter_ns()
+        for _ in range(_CHUNK):
+            call()
+        runs.append((time.perf_counter_ns() - began) / _CHUNK)
+    return median(runs)
+
+
 def _most_mib() -> float:
     """Return the most memory this program ever had; rusage would count what its parent had when it was forked."""
     status = Path("/proc/self/status").read_text()
@@ -187,6 +222,10 @@ def _most_mib() -> float:
 def main() -> None:
     """Measure one thing, print it as JSON, and end without waiting for what nobody takes."""
     what, who, endpoint, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    if what == "off":
+        oi.configure(service_name="bench", endpoint=endpoint)
+        print(json.dumps(_off(calls)), flush=True)
+        os._exit(0)
     with _recording(who, endpoint) as record:
         if what == "call":
             told = _call(record, calls)
