@@ -60,4 +60,4 @@ lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	  --upgrade pyproject.toml --output-file requirements.lock
 
 clean: ## remove .venv and every cache
-	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .cache .data .mypy_cache .ruff_cache .pytest_cache .hypothesis

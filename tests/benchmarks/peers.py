@@ -78,15 +78,13 @@ def peers(rounds: int, calls: int) -> Any:
                 found[who].append(told | _arrived(row, who))
     columns = [
         "",
-        "calling thread, CPU us a call",
-        "whole process, CPU us a call, sent",
+        "calling thread, CPU us",
+        "whole process, CPU us",
         "ours / theirs: median (least - most)",
         "arrived / recorded",
-        "attributes, bytes a call",
+        "bytes of attributes",
     ]
-    return [
-        Table("SDK: one decorated tool call, 500 bytes of content, sent to a live collector", columns, _rows(found))
-    ]
+    return [Table("SDK: a decorated tool call, 500 bytes of content, sent to a live collector", columns, _rows(found))]
 
 
 def _environment() -> Path:
