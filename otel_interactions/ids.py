@@ -10,6 +10,8 @@ the same decision for a session in every process.
 from __future__ import annotations
 
 import hashlib
+import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,6 +30,11 @@ def session_ids(session_id: str) -> tuple[int, int]:
     trace_id = int.from_bytes(digest[:TRACE_BYTES])
     span_id = int.from_bytes(digest[TRACE_BYTES : TRACE_BYTES + SPAN_BYTES])
     return trace_id or 1, span_id or 1
+
+
+def new_id(purpose: str) -> str:
+    """Return a new id, never the same twice: of a session ("session"), or of a call of a tool ("call")."""
+    return str(uuid.uuid4()) if purpose == "session" else f"call_{os.urandom(16).hex()}"
 
 
 class SessionIdGenerator(IdGenerator):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
@@ -18,6 +17,7 @@ from otel_interactions import conventions as names
 from otel_interactions.conventions import Kind
 from otel_interactions.export.direct import Direct
 from otel_interactions.failures import Failure
+from otel_interactions.ids import new_id
 from otel_interactions.log import is_said, say_once
 from otel_interactions.privacy.content import is_content
 from otel_interactions.privacy.policy import DEFAULT, FULL, Person, Privacy
@@ -68,7 +68,7 @@ class Recorder:
     propagates: frozenset[str] = frozenset()
     process: Process = PROCESS
     clock: Callable[[], int] = time.time_ns
-    new_id: Callable[[str], str] = lambda _purpose: str(uuid.uuid4())
+    new_id: Callable[[str], str] = new_id
 
     @property
     def capture_content(self) -> bool:

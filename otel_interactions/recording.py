@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from json.encoder import encode_basestring
 from types import TracebackType
 from typing import Any, Self
@@ -267,10 +268,13 @@ def record(
 
 def span_name(kind: Kind, detail: str) -> str:
     """Return the name of a span: the type, and a detail where it is short."""
-    if not detail:
-        return kind
-    short = " ".join(clean(detail, MAX_DETAIL).split()) if isinstance(detail, str) else ""
-    return f"{kind} {short}" if short and len(detail) <= MAX_DETAIL else kind
+    return _named(kind, detail) if isinstance(detail, str) and 0 < len(detail) <= MAX_DETAIL else kind
+
+
+@lru_cache(1024)
+def _named(kind: Kind, detail: str) -> str:
+    short = " ".join(clean(detail).split())
+    return f"{kind} {short}" if short else kind
 
 
 def message(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -26,7 +25,7 @@ from otel_interactions.conventions import Kind
 from otel_interactions.decorators import Active, wrap
 from otel_interactions.failures import Failure, of_exception
 from otel_interactions.guard import guard
-from otel_interactions.ids import root_ids, session_ids
+from otel_interactions.ids import new_id, root_ids, session_ids
 from otel_interactions.privacy.policy import Privacy
 from otel_interactions.recorder import Recorder, current_privacy, installed, recorder_for
 from otel_interactions.values import AttributeValue, as_attributes, as_json, as_text
@@ -425,4 +424,4 @@ def _clean_id(given: object) -> str:
     text = as_text(given) if given is not None else ""
     if text.strip():
         return text
-    return str(uuid.uuid4()) if recorder is None else recorder.new_id("session")
+    return new_id("session") if recorder is None else recorder.new_id("session")

@@ -31,6 +31,10 @@ MAX_DEPTH: Final = 16  # levels of nesting followed in values that json cannot t
 MAX_ITEMS: Final = 10_000  # members of one container followed in such values
 MAX_ATTRIBUTES: Final = 64  # of the application's own on one span: OpenTelemetry keeps 128 and drops the oldest
 _AS_THEY_ARE: Final = frozenset({bool, float, type(None)})
+_SIMPLE: Final = (str, bool, int, float, type(None))  # tuples: a union would be made anew at each call
+_LISTS: Final = (list, tuple)
+_JSON_KINDS: Final = (dict, *_LISTS, *_SIMPLE)
+_NUMBERS: Final = (numbers.Real, Decimal)
 INT64: Final = range(-(1 << 63), 1 << 63)
 
 
@@ -121,7 +125,7 @@ def as_text(value: object) -> str:
     """Return a str as it is, anything else as JSON text."""
     if isinstance(value, str):
         return clean(value)
-    if not isinstance(value, dict | list | tuple | bool | int | float | None):
+    if not isinstance(value, _JSON_KINDS):
         value = _leaf(value)
         if isinstance(value, str):
             return clean(value)
@@ -131,7 +135,7 @@ def as_text(value: object) -> str:
 def as_json(value: object) -> str:
     """Return JSON text of any value: repr() where JSON has no form, a marked prefix where it is too long."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_leaf, separators=(",", ":"))
+        text = _ENCODER.encode(value)
     except Exception:  # noqa: BLE001  cycles, NaN, odd keys, and whatever the application's own classes raise
         text = json.dumps(_plain(value, ()), ensure_ascii=False, separators=(",", ":"))
     if len(text) > _Limit.text:
@@ -149,14 +153,14 @@ def as_attribute(value: object) -> AttributeValue | None:
         return clean(value)
     if isinstance(value, int):
         return int(value) if value in INT64 else _integer_text(value)
-    if isinstance(value, list | tuple) and value:
+    if isinstance(value, _LISTS) and value:
         return _same_kind(value) or as_json(value)
     return as_text(value)
 
 
 def as_number(value: object) -> object:
     """Return a float where the wire has one: what is no number stays as it is, to be seen in the record."""
-    if isinstance(value, numbers.Real | Decimal):
+    if isinstance(value, _NUMBERS):
         try:
             return float(value)
         except (OverflowError, ValueError):
@@ -237,9 +241,12 @@ _CONVERSIONS: Final[tuple[tuple[tuple[type, ...], Callable[[Any], object]], ...]
 )
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_leaf, separators=(",", ":"))
+
+
 def _plain(value: object, above: tuple[int, ...]) -> Any:
     """Return `value` built from what JSON knows; `above` are the ids of the containers it is in."""
-    if value is None or isinstance(value, bool | str | int | float):
+    if isinstance(value, _SIMPLE):
         return _simple(value)
     if id(value) in above:
         return "<cycle>"
@@ -248,7 +255,7 @@ def _plain(value: object, above: tuple[int, ...]) -> Any:
     inside = (*above, id(value))
     if isinstance(value, dict):
         return {_key(key): _plain(member, inside) for key, member in islice(list(value.items()), MAX_ITEMS)}
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         return [_plain(member, inside) for member in islice(value, MAX_ITEMS)]
     return _plain(_leaf(value), inside)
 
