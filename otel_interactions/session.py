@@ -80,13 +80,21 @@ class Session:
             self._start()
         return self
 
-    def end(self, reason: str = "completed") -> None:
+    def end(
+        self,
+        reason: str = "completed",
+        *,
+        error: BaseException | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> None:
         """Record `session_end`; without effect unless the session has been started and not ended.
 
         Args:
             reason: why it ended, in the application's words.
+            error: what it failed with, if it did.
+            attributes: more attributes of `session_end`.
         """
-        self._end(reason, None)
+        self._end(reason, None if error is None else of_exception(error), attributes)
 
     def active(self) -> Active:
         """Return a `with` block that makes the session current without starting or ending it."""
@@ -190,7 +198,7 @@ class Session:
         return [Link(recorder.root(*session_ids(name), remote=True), {names.SESSION_ID: name})]
 
     @guard
-    def _end(self, reason: str, failure: Failure | None) -> None:
+    def _end(self, reason: str, failure: Failure | None, extra: Mapping[str, Any] | None = None) -> None:
         kind: Kind = "session_end"
         if not self._open:
             return
@@ -200,7 +208,7 @@ class Session:
             return
         self._rest(recorder)
         now = recorder.clock()
-        attributes: dict[str, AttributeValue] = {names.SESSION_END_REASON: as_text(reason)}
+        attributes = as_attributes(extra) | {names.SESSION_END_REASON: as_text(reason)}
         if self._started_ns is not None:
             attributes[names.DURATION_MS] = max(0, now - self._started_ns) / 1e6
         foreign = [Link(span) for span in foreign_spans(self.trace_number, get_current())]

@@ -61,6 +61,17 @@ def test_session_end_says_how_long_and_why(seen):
     assert end.attributes["interaction.duration_ms"] == (end.start_ns - start.start_ns) / 1e6
 
 
+def test_session_end_says_what_went_wrong(seen):
+    """An end may carry what it failed with and attributes of the application's own; the reason stays the reason."""
+    s = oi.session().start()
+    s.end("network", error=ConnectionError("gone"), attributes={"code": 1006, "interaction.session.end_reason": "mine"})
+    end = seen.one("session_end")
+    assert end.failed
+    assert end.attributes["exception.message"] == "gone"
+    assert end.attributes["interaction.session.end_reason"] == "network"
+    assert end.attributes["code"] == 1006
+
+
 def test_without_an_id_one_is_made():
     """Sessions without an id get ids that differ, before configure() too."""
     assert len({oi.session().id for _ in range(100)}) == 100
