@@ -59,7 +59,10 @@ class _Carrier(Getter[Headers]):
     """How OpenTelemetry's propagators read our headers."""
 
     def get(self, carrier: Headers, key: str) -> list[str] | None:
-        return carrier.all(key.lower()) or None
+        values = carrier.all(key.lower())
+        if key.lower() == "baggage" and values:
+            return [",".join(values)]  # OpenTelemetry's propagator reads the first one only
+        return values or None
 
     def keys(self, carrier: Headers) -> list[str]:
         return carrier.names()
