@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 import re
@@ -16,6 +17,7 @@ UNIX: Final = "unix"
 """Stands for a peer on a Unix socket, which has no address, among the trusted proxies."""
 FORWARDED: Final = "forwarded"
 
+_LONGEST: Final = 100  # characters of an address, with its port and its zone
 _ELEMENT: Final = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')  # commas separate, unless they are quoted
 _FOR: Final = re.compile(r'(?:^|;)\s*for\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)', re.IGNORECASE)
 _ESCAPED: Final = re.compile(r"\\(.)")
@@ -77,6 +79,11 @@ class Proxies:
 def address(text: str) -> Address | None:
     """Return the address in `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]` or `[::1]:80`; None if there is none."""
     text = text.strip()
+    return _address(text) if len(text) <= _LONGEST else None
+
+
+@functools.lru_cache(maxsize=1024)  # a proxy's comes with each request, a client's with many
+def _address(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

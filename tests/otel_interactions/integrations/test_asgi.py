@@ -7,6 +7,7 @@ import http.cookies
 import json
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -558,10 +559,15 @@ def test_nothing_leaks_through_the_readers_of_a_connection(seen: Captured) -> No
     async def who() -> str:
         return f"<{current_id()}>"
 
+    def body() -> Iterator[bytes]:
+        yield b"x" * 1_000_000
+        time.sleep(0.5)  # by now the server reads again; this last part does not make it stop
+        yield b"x"
+
     app = application(upload, exclude=["/outside"])
     app.add_api_route("/outside", who)
     with serving(app, loop="asyncio") as server, httpx.Client(base_url=server.http) as client:
-        assert client.post("/", content=b"x" * 3_000_000, headers={"X-Session-Id": "one"}).json() == 3_000_000
+        assert client.post("/", content=body(), headers={"X-Session-Id": "one"}).json() == 1_000_001
         assert client.get("/outside").json() == "<None>"
     assert seen.types() == ["session_start"]
 
@@ -964,10 +970,36 @@ def test_after_a_websocket_a_request_goes_on_with_its_session(seen: Captured) ->
 # All the way.
 
 
+def test_who_tells_that_it_is_open(grpc_receiver: Any) -> None:
+    """A silent WebSocket is not taken for abandoned; a session between two requests is, in its time."""
+    oi.configure(endpoint=grpc_receiver.endpoint, set_global=False, heartbeat_seconds=0.2)
+    kept: list[oi.Session | None] = []
+
+    async def keep() -> None:
+        kept.append(oi.current_session())
+
+    def beating() -> set[str]:
+        oi.flush()
+        return {span.attributes["session.id"] for span in grpc_receiver.spans if span.name == "session_heartbeat"}
+
+    with serving(application(keep)) as server:
+        httpx.get(server.http)
+        with ws.connect(f"{server.ws}/chat?session_id=connected"):
+            eventually(beating)
+            time.sleep(0.5)
+            assert beating() == {"connected"}
+        eventually(lambda: oi.status().recorded.get("session_end"))
+        beats = grpc_receiver.names().count("session_heartbeat")
+        time.sleep(0.5)
+        assert beating() == {"connected"}
+        assert grpc_receiver.names().count("session_heartbeat") <= beats + 1
+    assert kept[0] is not None
+
+
 def test_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
     """The requests and the WebSocket of one browser are one session, as the example says."""
-    monkeypatch.setenv("OTEL_INTERACTIONS_ENABLED", "false")  # it configures itself; here it records into memory
-    from otel_interactions.examples.web import app
+    monkeypatch.setenv("OTEL_INTERACTIONS_ENABLED", "false")  # what it configures; here it records into memory
+    from otel_interactions.examples.web import app  # noqa: PLC0415  it configures itself
 
     with captured() as seen, serving(app) as server, httpx.Client(base_url=server.http) as client:
         assert client.post("/ask", params={"question": "Umbrella?"}).text == "Yes, it will rain."
