@@ -6,6 +6,8 @@ import asyncio
 import http.cookies
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -30,11 +32,18 @@ import otel_interactions as oi
 from otel_interactions.guard import Guard
 from otel_interactions.integrations import asgi, web
 from otel_interactions.integrations.asgi import SessionMiddleware
+from otel_interactions.process import PROCESS
 from otel_interactions.testing import Captured, Interaction, captured
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 Handler = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def counts_from_zero() -> None:
+    """Have `status()` count what this test records, and nothing else."""
+    PROCESS.renew()
 
 
 def current_id() -> str | None:
@@ -280,6 +289,22 @@ def test_the_user(seen: Captured) -> None:
     assert str(starts[1].session_id).startswith("anon-")
     assert starts[1].attributes["client.address"] == "127.0.0.0"
     assert seen.one("session_end").session_id == starts[1].session_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "kept"),
+    [({}, True), ({"require_consent": True}, False), ({"anonymous": True}, True)],
+)
+def test_what_is_kept_in_the_browser(grpc_receiver: Any, settings: dict[str, Any], kept: bool) -> None:
+    """Nothing of who has yet to agree; where all are anonymous anyway, what makes their requests one session."""
+    oi.configure(endpoint=grpc_receiver.endpoint, set_global=False, hash_key="k" * 32, **settings)
+    with serving(application()) as server, httpx.Client(base_url=server.http) as client:
+        assert ["set-cookie" in client.get("/say").headers for _ in range(2)] == [kept, False]
+        eventually(lambda: sum(oi.status().recorded.values()) == (3 if kept else 6))
+    assert oi.flush()
+    sessions = {span.attributes["session.id"] for span in grpc_receiver.spans}
+    assert len(sessions) == (1 if kept else 2)
+    assert all(each.startswith("anon-") is bool(settings) for each in sessions)
 
 
 def test_functions_that_fail(seen: Captured, lines: Callable[[], list[str]]) -> None:
@@ -740,6 +765,15 @@ def test_the_lifespan_of_the_application(seen: Captured) -> None:
     assert seen.types() == ["session_start"]
 
 
+def test_no_framework_is_needed() -> None:
+    """Importing it brings in neither Starlette nor FastAPI."""
+    brings = (
+        "import sys, otel_interactions.integrations.asgi; print({'starlette', 'fastapi', 'anyio'} & set(sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", brings], capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout == "set()\n"
+
+
 def test_nothing_configured() -> None:
     """Without configure() the application is what it is without us; the current session is there to be asked."""
     with serving(application()) as server:
@@ -752,7 +786,7 @@ def test_nothing_configured() -> None:
             assert chat.recv()
             assert chat.response is not None
             assert "set-cookie" not in chat.response.headers
-    assert oi.status().recorded == {} or oi.status().state == "not_configured"
+    assert oi.status().recorded == {}
 
 
 # WebSockets.
@@ -876,6 +910,28 @@ def test_a_client_that_goes_while_it_is_talked_to(seen: Captured) -> None:
         with ws.connect(f"{server.ws}/ws") as connection:
             assert connection.recv() == "tick"
         end = ended(seen)
+    assert (reason(end), end.failed) == ("disconnect", False)
+
+
+async def test_a_server_that_says_so_by_an_error_of_its_own(seen: Captured) -> None:
+    """ASGI has a server raise some OSError once the client has gone: where the application lets it pass, it passes."""
+    gone = BrokenPipeError("gone")
+
+    async def app(_: asgi.Scope, __: asgi.Receive, send: asgi.Send) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "tick"})
+
+    async def send(message: asgi.Message) -> None:
+        if message["type"] == "websocket.send":
+            raise gone
+
+    async def receive() -> asgi.Message:
+        return {"type": "websocket.connect"}
+
+    with pytest.raises(BrokenPipeError) as caught:
+        await SessionMiddleware(app)({"type": "websocket", "headers": [], "path": "/"}, receive, send)
+    assert caught.value is gone
+    end = seen.one("session_end")
     assert (reason(end), end.failed) == ("disconnect", False)
 
 
