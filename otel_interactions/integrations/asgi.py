@@ -261,6 +261,7 @@ class _Visit(ABC):
         self._session.__exit__(None, None, None)
 
 
+_BODIES: Final = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
 _WHERE: Final = {names.HTTP_REQUEST_METHOD: "method", names.URL_PATH: "path"}
 
 
@@ -285,8 +286,8 @@ class _Request(_Visit):
             if self._kept and not self._known:
                 self._seen.is_news(self._session)  # the next request may come before this one is over
             return message
-        # Before it is sent: the server says `http.disconnect` from then on, whether the client has gone or not.
-        self._answered = self._answered or not message.get("more_body", False)
+        if message["type"] in _BODIES and not message.get("more_body", False):
+            self._answered = True  # the server says `http.disconnect` from now on, whether the client has gone or not
         return None
 
     @guard
