@@ -113,6 +113,14 @@ def test_a_request_that_names_no_session_begins_one(seen: Captured) -> None:
     assert message.parent_id == start.span_id
 
 
+def test_a_long_user_agent_is_cut(seen: Captured) -> None:
+    """What a client says of itself takes no more room than it needs."""
+    with serving(application()) as server:
+        httpx.get(f"{server.http}/say", headers={"User-Agent": "x" * 10_000})
+    agent = seen.one("session_start").attributes["user_agent.original"]
+    assert agent.startswith("x" * 1024 + "… [cut after 1024 of 10000 bytes")
+
+
 def test_the_next_requests_go_on_with_it(seen: Captured) -> None:
     """One start, whatever the number of requests; the cookie is set once."""
     with serving(application()) as server, httpx.Client(base_url=server.http) as client:
@@ -476,9 +484,11 @@ async def test_exceptions_pass_as_they_are(seen: Captured, kind: type[BaseExcept
     async def never(*_: object) -> Any:
         raise AssertionError
 
+    scope = {"type": "http", "headers": [], "path": "/"}
     with pytest.raises(kind) as caught:
-        await SessionMiddleware(app)({"type": "http", "headers": [], "path": "/"}, never, never)
+        await SessionMiddleware(app)(scope, never, never)
     assert caught.value is problem
+    assert set(scope) == {"type", "headers", "path"}  # servers keep it for as long as the connection
     expected = {ValueError: "error", asyncio.CancelledError: "cancelled", KeyboardInterrupt: "interrupted"}
     assert reason(seen.one("session_end")) == expected[kind]
     assert oi.current_session() is None
