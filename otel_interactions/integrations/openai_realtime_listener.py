@@ -93,11 +93,9 @@ class Listener:
     def _begin(self) -> None:
         """Start the session, once; as late as that, so that its start tells what was agreed on with the server."""
         self._lost = False
-        if not self._unstarted:
-            return
         try:
             self._unstarted.pop()
-        except IndexError:  # another thread does
+        except IndexError:  # it has been, maybe by another thread
             return
         fields, config = self.session._fields, self._config  # what was not known when it was made
         self.session.model, fields.mode, fields.voice = config.model, config.mode, config.voice
@@ -164,6 +162,16 @@ class Listener:
         """Hear what is about to be sent; return what is to be called once it is."""
         if self._over:
             return None
+        if self._lost:  # it is sent only if the client connects again
+            return functools.partial(self._sent_after_all, event)
+        return self._send(event)
+
+    def _sent_after_all(self, event: Any) -> None:
+        sent = self._send(event)
+        if sent is not None:
+            sent()
+
+    def _send(self, event: Any) -> Sent:
         kind = get(event, "type")
         if kind == "input_audio_buffer.append":
             self._sound.append(get(event, "audio"))
@@ -246,7 +254,7 @@ class Listener:
     @guard
     def listening(self) -> None:
         """Hear that the application waits for the next event: what it had to say of the session by now it has said."""
-        if self._told and not self._updates and not self._over:
+        if self._told and not (self._updates or self._lost or self._over):
             self._begin()
 
     @guard
@@ -254,6 +262,7 @@ class Listener:
         """Hear one event, as it came."""
         if self._over:
             return
+        self._lost = False
         event = parsed(data)
         handle = _hears.get(text(event, "type"))
         if handle is not None:

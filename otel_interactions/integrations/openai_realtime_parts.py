@@ -187,7 +187,7 @@ class Config:
             self.input = Format(get(heard, "format"))
         if get(spoken, "format") is not None:
             self.output = Format(get(spoken, "format"))
-        if whole or transcription is not None or (isinstance(heard, Mapping) and "transcription" in heard):
+        if whole or transcription is not None:
             self.transcribes = transcription is not None
 
 

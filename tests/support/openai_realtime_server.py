@@ -79,6 +79,7 @@ class Answer:
         breaks: the connection breaks in the middle, without a closing handshake.
         failed: the error it fails with.
         incomplete: the reason it is cut: `max_output_tokens`, `content_filter`.
+        queued: seconds before it is begun.
         pause: seconds before the first delta.
     """
 
@@ -90,6 +91,7 @@ class Answer:
     breaks: bool = False
     failed: Event | None = None
     incomplete: str = ""
+    queued: float = 0
     pause: float = 0
 
 
@@ -266,6 +268,7 @@ class Conversation:
             await self._responding
 
     async def _response(self, answer: Answer) -> None:
+        await asyncio.sleep(answer.queued)
         whole: Event = {
             "id": f"resp_{next(self._ids)}",
             "object": "realtime.response",

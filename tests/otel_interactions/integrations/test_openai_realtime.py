@@ -29,6 +29,7 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 
 import otel_interactions as oi
 from otel_interactions.integrations.openai_realtime import record
+from otel_interactions.integrations.openai_realtime_listener import Listener
 from otel_interactions.integrations.openai_realtime_parts import MOST, decoded_size
 from otel_interactions.recorder import install, installed
 from otel_interactions.testing import Captured, Interaction, captured
@@ -142,7 +143,7 @@ async def test_times(seen: Captured, realtime: RealtimeServer, client: AsyncOpen
     recorder = installed()
     assert recorder is not None
     install(dataclasses.replace(recorder, clock=time.time_ns))
-    realtime.answers.append(Answer(written="At last.", pause=0.3))
+    realtime.answers.append(Answer(written="At last.", queued=0.2, pause=0.1))
     async with record(client.realtime.connect(model=MODEL)) as connection:
         await ask(connection)
     answer = seen.one("generation")
@@ -573,12 +574,36 @@ async def test_server_hangs_up(seen: Captured, realtime: RealtimeServer, client:
                     conversation.connection.close(1001, "expired"), conversation.connection.loop
                 )
             )
-        with pytest.raises(ConnectionClosedOK):
-            await connection.response.create()
+        for _ in range(2):
+            with pytest.raises(ConnectionClosedOK):
+                await connection.conversation.item.create(item=written("too late"))
+            with pytest.raises(ConnectionClosedOK):
+                await connection.recv()
     assert kinds == ["session.created"]
     assert seen.types() == ["session_start", "event", "session_end"]
     assert json.loads(the(seen.one("event"), "details")[0]) == {"code": 1001, "reason": "expired"}
     assert reason(seen) == "disconnected"
+
+
+async def test_sent_while_the_client_connects_again(
+    seen: Captured, realtime: RealtimeServer, client: AsyncOpenAI
+) -> None:
+    """What the client keeps until it is connected again is recorded, in the session it resumes."""
+    realtime.answers.append(Answer(spoken="Once upon", breaks=True))
+    sending: list[asyncio.Task[None]] = []
+
+    def on_reconnecting(_event: Any) -> None:
+        sending.append(asyncio.create_task(connection.conversation.item.create(item=written("kept"))))
+
+    manager = client.realtime.connect(model=MODEL, on_reconnecting=on_reconnecting, initial_delay=0.05)
+    async with record(manager) as connection:
+        await connection.response.create()
+        async for event in connection:
+            if event.type == "conversation.item.done":
+                break
+        await asyncio.gather(*sending)
+    assert seen.one("user_message").text == "kept"
+    assert len({each.trace_id for each in seen.interactions}) == 1
 
 
 async def test_client_that_connects_again(seen: Captured, realtime: RealtimeServer, client: AsyncOpenAI) -> None:
@@ -747,6 +772,16 @@ def test_sync_client(seen: Captured, realtime: RealtimeServer, sync_client: Open
     assert reason(seen) == "completed"
 
 
+def test_sync_enter_and_close(seen: Captured, realtime: RealtimeServer, sync_client: OpenAI) -> None:
+    """Without a block the session ends when the application closes the connection."""
+    del realtime
+    connection = record(sync_client.realtime.connect(model=MODEL)).enter()
+    connection.conversation.item.create(item=written("Hello"))
+    connection.close()
+    assert seen.types() == ["session_start", "user_message", "session_end"]
+    assert reason(seen) == "completed"
+
+
 def test_sync_client_that_breaks(seen: Captured, realtime: RealtimeServer, sync_client: OpenAI) -> None:
     """Exceptions of the client that blocks pass; without a connection the session is an error."""
     realtime.answers.append(Answer(spoken="Once upon", breaks=True))
@@ -838,6 +873,37 @@ async def test_events_of_another_shape(seen: Captured, realtime: RealtimeServer,
                 if sent is not None:
                     sent()
     assert seen.types()[-1] == "session_end"
+
+
+def test_texts_of_a_response(seen: Captured) -> None:
+    """Parts are lines; what was streamed stands, else what the end tells; sound alone has a first moment, too."""
+    listener = Listener(oi.session("s"), owns=True, model=None, tools=True)
+
+    def hear(kind: str, **fields: Any) -> None:
+        listener.heard(json.dumps({"type": kind, **fields}))
+
+    message = {"type": "message", "content": [{"type": "output_text", "text": "whole"}]}
+    for item_id, delta in (("a", "one"), ("b", "tw"), ("b", "o")):
+        hear("response.output_text.delta", response_id="r1", item_id=item_id, content_index=0, delta=delta)
+    hear("response.done", response={"id": "r1", "status": "completed", "output": [message]})
+    hear("response.done", response={"id": "r2", "status": "completed", "output": [message]})
+    hear("response.created", response={"id": "r3"})
+    hear("response.output_audio.delta", response_id="r3", delta=sound(960))
+    hear("response.done", response={"id": "r3", "status": "completed"})
+    listener.leave(None)
+    assert [each.text for each in seen.of_type("generation")] == ["one\ntwo", "whole", None]
+    assert the(seen.of_type("generation")[2], "time_to_first_chunk") == [pytest.approx(0.004, abs=0.003)]
+    assert the(seen.one("audio_output"), "audio.duration_ms", "text.length") == [20.0, None]
+
+
+def test_updates_stand_above_what_was_before(seen: Captured) -> None:
+    """What the server tells of a new session does not undo what the application has asked for since."""
+    listener = Listener(oi.session("s"), owns=True, model=MODEL, tools=True)
+    listener.sending({"type": "session.update", "session": TEXT})
+    before = {"model": SERVED, "output_modalities": ["audio"], "audio": {"output": {"voice": "marin"}}}
+    listener.heard(json.dumps({"type": "session.created", "session": before}))
+    listener.leave(None)
+    assert the(seen.one("session_start"), "session.mode", "session.voice", "request.model") == ["text", "marin", MODEL]
 
 
 async def test_nothing_configured(realtime: RealtimeServer, client: AsyncOpenAI) -> None:
