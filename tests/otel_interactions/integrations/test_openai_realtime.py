@@ -209,6 +209,8 @@ async def test_turns_committed_by_hand(seen: Captured, realtime: RealtimeServer,
     async with record(client.realtime.connect(model=MODEL)) as connection:
         await connection.session.update(session=BY_HAND)
         buffer = connection.input_audio_buffer
+        await buffer.commit()
+        assert (await heard(connection, "error")).error.code == "input_audio_buffer_commit_empty"
         await buffer.append(audio=sound(SECOND * 9))
         await buffer.clear()
         await buffer.append(audio=sound(SECOND))
@@ -899,11 +901,36 @@ def test_texts_of_a_response(seen: Captured) -> None:
 def test_updates_stand_above_what_was_before(seen: Captured) -> None:
     """What the server tells of a new session does not undo what the application has asked for since."""
     listener = Listener(oi.session("s"), owns=True, model=MODEL, tools=True)
-    listener.sending({"type": "session.update", "session": TEXT})
-    before = {"model": SERVED, "output_modalities": ["audio"], "audio": {"output": {"voice": "marin"}}}
+    listener.sending({"type": "session.update", "session": TEXT | {"audio": BY_HAND["audio"]}})
+    sounds = {"input": {"transcription": None}, "output": {"voice": "marin"}}
+    before = {"model": SERVED, "output_modalities": ["audio"], "audio": sounds}
+    completed = "conversation.item.input_audio_transcription.completed"
     listener.heard(json.dumps({"type": "session.created", "session": before}))
+    listener.heard(json.dumps({"type": "input_audio_buffer.committed", "item_id": "i"}))
+    listener.heard(json.dumps({"type": completed, "item_id": "i", "transcript": "Hello."}))
     listener.leave(None)
+    assert seen.one("audio_input").text == "Hello."
     assert the(seen.one("session_start"), "session.mode", "session.voice", "request.model") == ["text", "marin", MODEL]
+
+
+def test_connected_again_and_silent(seen: Captured) -> None:
+    """A session is resumed as soon as the server has greeted again, whether or not anybody speaks."""
+    listener = Listener(oi.session("s"), owns=True, model=MODEL, tools=True)
+    hello = json.dumps({"type": "session.created", "session": {"model": SERVED}})
+    listener.heard(hello)
+    listener.listening()
+    listener.lost(ConnectionClosedError(None, None))
+    listener.listening()
+    assert seen.types() == ["session_start", "event", "session_end"]
+    listener.heard(hello)
+    listener.listening()
+    assert seen.types() == ["session_start", "event", "session_end", "session_start"]
+    listener.leave(None)
+    ended = seen.types()
+    assert ended[-1] == "session_end"
+    listener.heard(json.dumps({"type": "error", "error": {"message": "what was in the buffer still"}}))
+    listener.sending({"type": "conversation.item.create", "item": written("too late")})
+    assert seen.types() == ended
 
 
 async def test_nothing_configured(realtime: RealtimeServer, client: AsyncOpenAI) -> None:
