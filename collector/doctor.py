@@ -46,11 +46,22 @@ SDK_VARIABLES = frozenset(
     for name in (
         "ENABLED",
         "CAPTURE_CONTENT",
+        "MAX_FIELD_BYTES",  # the collector has it, too
         "FALLBACK_ENDPOINT",
         "SPOOL_DIR",
         "SPOOL_MAX_MIB",
         "SPOOL_MAX_HOURS",
         "SPOOL_WHEN_FULL",
+        "MIN_SEVERITY",
+        "DISABLED_SOURCES",
+        "SAMPLE_RATES",
+        "RATE_LIMITS",
+        "ANONYMOUS",
+        "REQUIRE_CONSENT",
+        "HASH_KEY",
+        "REDACT",
+        "HEARTBEAT_SECONDS",
+        "PROPAGATE",
     )
 )
 # ClickHouse: 25.6 brought the protobuf schema by value and 25.8 is the LTS after it; 26.3 is the LTS nearest to the
