@@ -21,7 +21,7 @@ from processes import CollectorProcess
 LOADS_NOTHING = ("--batch-seconds", "3600", "--batch-items", "1000000000")
 LOADS_AT_ONCE = ("--batch-seconds", "0.1")
 SYNCS = "otel_interactions_collector_journal_sync_duration_seconds_count "
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SPANS = 20  # in each request
 
 

@@ -20,7 +20,7 @@ from collector.journal.segment import Segment
 from collector.request import Request, Signal
 
 DAY = 86_400 * 10**9
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SEGMENTS, REQUESTS, ITEMS = 8, 9, 6  # a metrics request has so many of each kind
 LOAD = """
 import json

@@ -26,7 +26,7 @@ def test_names_are_those_of_the_sdk() -> None:
 
 
 def test_names_are_those_that_sql_reads() -> None:
-    """Every attribute of the SDK that has a column is one that JSON clients can fill, save those of model calls and heartbeats."""
+    """Every attribute of the SDK with a column is one JSON clients can fill, save those of calls and heartbeats."""
     sql = "".join(file.read_text() for file in SQL.glob("*.sql"))
     read = {value for value in named(theirs).values() if "." in value and f"'{value}'" in sql}
     assert len(read) > 30
