@@ -148,9 +148,10 @@ class Sender:
         return self._deadline is not None
 
     def _tend(self) -> None:
-        """Take over what other processes left."""
-        self._tended = time.monotonic()
-        self._tally.find(self.queue.adopt())
+        """Take over what other processes left; where there was some, look again in the next round."""
+        found = self.queue.adopt()
+        self._tended = time.monotonic() - (_TEND if found else 0)
+        self._tally.find(found)
 
     def _is_over(self) -> bool:
         """Tell whether to end with spans waiting: the time is over, or they are safe and the collector is away."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -555,3 +557,14 @@ def test_what_was_left_and_a_short_life(collector: GrpcCollector, record: Record
     record(collector)("short")
     oi.shutdown()
     assert sorted(collector.names()) == ["left", "short"]
+
+
+@pytest.mark.usefixtures("left")
+def test_more_was_left_than_is_taken_at_a_time(collector: GrpcCollector, record: Record) -> None:
+    """While there is more of it, a living process takes it over round by round, not after a pause of seconds each."""
+    (file,) = Path(os.environ["OTEL_INTERACTIONS_SPOOL_DIR"]).rglob("*.spool")
+    for number in range(99):  # as short-lived workers leave them that end without flushing
+        file.with_name(f"{file.stem}-{number}.spool").write_bytes(file.read_bytes())
+    record(collector)("living")
+    collector.wait_for_spans(101, timeout=5)
+    assert Counter(collector.names()) == {"left": 100, "living": 1}
