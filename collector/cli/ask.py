@@ -1,4 +1,4 @@
-"""The verbs that ask the running collector: sql, sessions, transcript, tail."""
+"""The verbs that ask the running collector: sql, sessions, transcript, tail, missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from collector import datadir, settings, tls
-from collector.cli.options import AsJson, AsKey, errors_as_sentences, print_json, with_settings
+from collector.cli.options import FAILED, AsJson, AsKey, errors_as_sentences, print_json, with_settings
 from collector.query import questions, show
 
 _asking = with_settings("data_dir", "host", "sql_port", "clickhouse_url", "tls_ca", "tls_cert", "tls_key")
@@ -105,6 +105,52 @@ def tail(
                 print_json([interaction])
             else:
                 show.interaction(console, interaction)
+
+
+@errors_as_sentences
+@_asking
+def missing(
+    chosen: settings.Settings,
+    *,
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Only what ended in the last so many hours; of a process that began before, from its first number "
+            "then on. Where old rows are deleted, name fewer hours than are kept.",
+        ),
+    ] = None,
+    grace_seconds: Annotated[
+        float, typer.Option(min=0, help="What came in the last so many seconds closes gaps and opens none.")
+    ] = 60.0,
+    gaps: Annotated[int, typer.Option(min=0, help="Name at most so many gaps of each process.")] = 10,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="List the processes too of which none is missing.")
+    ] = False,
+    as_json: AsJson = False,
+    key: AsKey = "",
+) -> None:
+    """List by process which interactions were recorded and are not here; exit code 1 if any are missing.
+
+    Each process of an application (service.instance.id; a forked child is one of its own) numbers its interactions
+    from 1, in the order they end. A number below the highest one that is not here is an interaction that is missing:
+    it waits in the spool of the application's machine (`otel-interactions spool list` there) or in this collector
+    (`otel-interactions doctor`), or it was given up, which the application's log says and `status()` there counts.
+
+    What a process recorded last leaves no gap when it is lost, nor does a process of which nothing came. What was
+    deleted on purpose leaves one.
+    """
+    since = 0 if hours is None else time.time_ns() - int(hours * 3600e9)
+    with _asker(chosen, key) as asker:
+        found = asker.ask(
+            "missing_sequence_numbers", since=since, grace_seconds=grace_seconds, gaps=gaps, complete=complete
+        )
+    if as_json:
+        print_json(found)
+    else:
+        show.missing(show.console(), found)
+    if any(row["missing"] for row in found):
+        raise typer.Exit(FAILED)
 
 
 def _arriving(asker: questions.Asker, limit: int, *, follow: bool) -> Iterator[dict[str, Any]]:

@@ -86,6 +86,38 @@ def interaction(console: Console, row: dict[str, Any]) -> None:
     console.print(line, no_wrap=True, overflow="ellipsis")
 
 
+def missing(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Print of each process which of its numbers are not there."""
+    if not rows:
+        console.print("(nothing is missing)")
+        return
+    grid = Table(box=box.SIMPLE, pad_edge=False)
+    for name in ("tenant", "service", "process"):
+        grid.add_column(name, overflow="fold")
+    for name in ("first", "last", "recorded", "missing"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("gaps", overflow="fold")
+    for name in ("from (UTC)", "to (UTC)"):
+        grid.add_column(name, no_wrap=True)
+    for row in rows:
+        grid.add_row(
+            row["tenant"],
+            row["service"],
+            row["service_instance_id"],
+            *(str(row[name]) for name in ("first", "last", "recorded")),
+            Text(str(row["missing"]), style="bold red" if row["missing"] else ""),
+            _ranges(row["gaps"], row["gap_count"]),
+            *(row[name][:19] for name in ("from_time", "to_time")),
+        )
+    console.print(grid)
+
+
+def _ranges(gaps: list[list[int]], count: int) -> str:
+    """Return gaps as people write them, and how many there are besides."""
+    told = [str(first) if first == last else f"{first}-{last}" for first, last in gaps]
+    return ", ".join(told + ([f"… {count - len(gaps)} more"] if count > len(gaps) else []))
+
+
 def findings(console: Console, rows: list[dict[str, str]]) -> None:
     """Print what the doctor found, what to do below it."""
     grid = Table(box=box.SIMPLE, pad_edge=False)
