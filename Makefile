@@ -37,7 +37,7 @@ serve: $(READY) ## keep a collector running until Ctrl-C (data in .data)
 
 # In the order of the folders: by number of tests, the few that take longest would come last, one process idle.
 test: $(READY) ## run the test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style, formatting and the import rules
 	@$(BIN)/ruff check .
