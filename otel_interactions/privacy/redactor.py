@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from otel_interactions.log import say_once
+from otel_interactions.privacy.disguises import Plain, may_be_disguised
 from otel_interactions.privacy.patterns import FINDERS, SECRET_NAME, Finder
 from otel_interactions.process import PROCESS
-from otel_interactions.values import MAX_DEPTH
+from otel_interactions.values import MAX_DEPTH, as_text
 
 FAILED: Final = "[redaction failed]"
 TOKEN: Final = "[token]"  # noqa: S105  none itself
@@ -45,12 +46,8 @@ class Redactor:
 
     def value(self, name: str, value: Any) -> Any:
         """Return an attribute's value without what may not leave; what fails is not sent at all."""
-        if not isinstance(value, str | list | tuple):
-            return value
         try:
-            if not isinstance(value, str):
-                return [self._text(name, each) if isinstance(each, str) else each for each in value]
-            return self._json(name, value) if value[:1] in _JSON else self._text(name, value)
+            return self._value(name, value)
         except Exception as error:  # noqa: BLE001  functions of the application may raise anything
             PROCESS.fail_redaction()
             say_once(
@@ -62,21 +59,50 @@ class Redactor:
             )
             return FAILED
 
+    def _value(self, name: str, value: Any) -> Any:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, bytes):
+            value = value.decode(errors="replace")
+        if isinstance(value, str):
+            return self._json(name, value) if _JSON.match(value) else self._text(name, value)
+        if isinstance(value, int | float):
+            return self._number(name, value)
+        if isinstance(value, list | tuple) and not any(isinstance(each, list | tuple | Mapping) for each in value):
+            kept = [self._value(name, each) for each in value]
+            as_they_were = all(type(each) is type(before) for each, before in zip(kept, value, strict=True))
+            return kept if as_they_were else [as_text(each) for each in kept]  # OTLP's lists have one kind
+        return self._json(name, as_text(value))  # nobody but our own spans takes what is nested
+
     def _text(self, name: str, text: str) -> str:
         if self._by_name and text and SECRET_NAME.fullmatch(name):
             return TOKEN
-        for finder in self._finders:
-            text = finder.replaced(text)
+        text = self._without(text)
         for function in self._functions:
             text = function(name, text)
             if not isinstance(text, str):
                 raise TypeError(f"{function!r} returned {type(text).__name__}, not str")
         return text
 
+    def _without(self, text: str) -> str:
+        """Return a text without what is found in it, as it stands there and as a reader sees it."""
+        for finder in self._finders:
+            text = finder.replaced(text)
+        if not may_be_disguised(text):
+            return text
+        plain = Plain(text)
+        if plain.text == text:
+            return text
+        for finder in self._finders:
+            if spans := list(finder.spans(plain.text)):
+                text = finder.put(text, [(plain.place(start), plain.place(end)) for start, end in spans])
+                plain = Plain(text)
+        return text
+
     def _json(self, name: str, text: str) -> str:
         try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):  # it only looked like JSON
+            found = json.loads(text, object_pairs_hook=_object)
+        except (ValueError, RecursionError):  # it only looked like JSON, or has one name twice
             return self._text(name, text)
         if isinstance(found, str | list | dict):
             clean = self._members(name, found, MAX_DEPTH * 2)
@@ -85,7 +111,7 @@ class Redactor:
 
     def _members(self, name: str, value: Any, depth: int) -> Any:
         if isinstance(value, str):
-            return self._json(name, value) if value[:1] in _NESTED and depth else self._text(name, value)
+            return self._json(name, value) if _NESTED.match(value) and depth else self._text(name, value)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return self._number(name, value)
         if isinstance(value, list | dict) and not depth:
@@ -93,15 +119,33 @@ class Redactor:
         if isinstance(value, list):
             return [self._members(name, each, depth - 1) for each in value]
         if isinstance(value, dict):
-            return {self._text("", key): self._members(key, each, depth - 1) for key, each in value.items()}
+            return _unmixed((self._text("", key), self._members(key, each, depth - 1)) for key, each in value.items())
         return value
 
     def _number(self, name: str, value: float) -> Any:
         """Return a number, or what stands in its place: a card number may be one."""
         text = str(value)
-        redacted = self._text(name, text)
+        redacted = TOKEN if self._by_name and SECRET_NAME.fullmatch(name) else self._without(text)
         return value if redacted == text else redacted
 
 
-_JSON: Final = frozenset('[{"')
-_NESTED: Final = frozenset("[{")
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name that is there twice would hide a value")
+    return found
+
+
+def _unmixed(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose names may have become the same, with all its values."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        name, number = key, 2
+        while name in found:
+            name, number = f"{key} {number}", number + 1
+        found[name] = value
+    return found
+
+
+_JSON: Final = re.compile(r"\s*[\[{\"]")
+_NESTED: Final = re.compile(r"\s*[\[{]")

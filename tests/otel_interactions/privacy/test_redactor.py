@@ -87,6 +87,31 @@ def test_secrets_by_name() -> None:
     assert ALL.value("app.tokenizer", "bpe") == "bpe"
 
 
+@pytest.mark.parametrize("name", ["newPassword", "password2", "password_confirmation", "pw", "Set-Cookie", "x-api-key"])
+def test_names_of_secrets(name: str) -> None:
+    """However it is written."""
+    assert json.loads(ALL.value("a", json.dumps({name: "abc"}))) == {name: "[token]"}
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        (b"bob@example.com", "[email]"),
+        ({"to": "bob@example.com"}, '{"to":"[email]"}'),
+        ([["bob@example.com"]], '[["[email]"]]'),
+        (['{"to": "bob\\u0040example.com"}'], ['{"to":"[email]"}']),
+        (4111111111111111, "[card]"),
+        ([4111111111111111, 7], ["[card]", "7"]),
+        (' {"to": "bob\\u0040example.com"}', '{"to":"[email]"}'),
+        ('{"to": "bob@example.com", "to": "x"}', '{"to": "[email]", "to": "x"}'),
+        ('{"a@example.com": 1, "b@example.com": 2}', '{"[email]":1,"[email] 2":2}'),
+    ],
+)
+def test_wherever_it_is(value: Any, left: Any) -> None:
+    """In bytes, in numbers, nested, in JSON in lists, behind a space, under a name that is there twice."""
+    assert ALL.value("a", value) == left
+
+
 def test_numbers() -> None:
     """A card's number may be a number."""
     assert json.loads(ALL.value("a", '{"card": 4111111111111111, "n": 12}')) == {"card": "[card]", "n": 12}
