@@ -87,7 +87,7 @@ class Switches:
         severity = attributes.get(names.SEVERITY)
         if severity is not None and _RANKS.get(str(severity), _RANKS["info"]) < _RANKS[self.min_severity]:
             return BELOW_SEVERITY
-        if self.disabled_sources and attributes.get(names.SOURCE) in self.disabled_sources:
+        if self.disabled_sources and str(attributes.get(names.SOURCE)) in self.disabled_sources:
             return SOURCE_OFF
         if (rate := self.sample_rate(kind)) < 1 and _share(kind, session_id) >= rate:
             return NOT_SAMPLED

@@ -50,8 +50,9 @@ def test_sources(seen: Captured) -> None:
         oi.ui_event("click", "buy")
         oi.event("auth", source="client")
         oi.event("auth", source="server")
+        oi.event("auth", source=["client", "server"])  # type: ignore[arg-type]
         oi.user_message("hello")
-    assert seen.types() == ["session_start", "event", "user_message", "session_end"]
+    assert seen.types() == ["session_start", "event", "event", "user_message", "session_end"]
     assert dropped() == {"source_off": 2}
 
 
