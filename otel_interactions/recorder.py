@@ -75,13 +75,8 @@ class Recorder:
         """Whether texts, arguments and results are recorded."""
         return self.privacy.content == FULL
 
-    def start(
-        self, kind: Kind, name: str, *, person: Person | None, context: Context, links: Sequence[Link], start_ns: int
-    ) -> Span:
+    def start(self, kind: Kind, name: str, *, context: Context, links: Sequence[Link], start_ns: int) -> Span:
         """Start the span of one interaction; it is not made current."""
-        privacy, hidden = self.privacy, self.privacy.is_anonymous(person)
-        if hidden or privacy.changes:
-            name = privacy.text(name, hidden=hidden)
         return self.span(name, {names.TYPE: kind}, context=context, links=links, start_ns=start_ns)
 
     def span(
@@ -126,7 +121,8 @@ class Recorder:
             kind: the type of the interaction.
             span: its span.
             attributes: what is known of it by now.
-            person: its session: what somebody said who has not agreed to be known leaves without what tells who it is.
+            person: its session: what somebody said who has not agreed to be known leaves without what tells who it is;
+                nor had they agreed to what began before they did.
             failure: what went wrong.
             end_ns: when it ended, in nanoseconds since 1970.
         """
@@ -138,12 +134,15 @@ class Recorder:
         if failure is not None:
             attributes = {**attributes, **failure.attributes()}
             description = f"{failure.type}: {failure.message}"
-        privacy, hidden = self.privacy, self.privacy.is_anonymous(person)
+        privacy, is_anonymous = self.privacy, self.privacy.is_anonymous(person)
+        found = getattr(span, "attributes", None) or {}
+        hidden = is_anonymous or names.ANONYMOUS in found
         if hidden or privacy.changes:
-            attributes = privacy.attributes({**_added(span, privacy), **attributes}, hidden=hidden)
-            if hidden and person is not None:
+            attributes = privacy.attributes({**_added(found, privacy, hidden=hidden), **attributes}, hidden=hidden)
+            if is_anonymous and person is not None:
                 attributes |= person.marks()
             description = privacy.text(description, hidden=hidden)
+            _fit(span, privacy, hidden=hidden)
         numbered: dict[str, AttributeValue] = {
             **attributes,
             names.TYPE: kind,
@@ -223,11 +222,20 @@ def install(recorder: Recorder | None, reason: str = "") -> tuple[Recorder | Non
     return before
 
 
-def _added(span: Span, privacy: Privacy) -> Attributes:
+def _added(found: Attributes, privacy: Privacy, *, hidden: bool) -> Attributes:
     """Return what others have put on a span of ours; what was said is emptied, if it may not leave."""
-    found = getattr(span, "attributes", None) or {}
     without = privacy.content != FULL
-    return {name: "" if without and is_content(name) else value for name, value in found.items() if name not in _MARKS}
+    marks = () if hidden else _MARKS  # the ids of who is anonymous are hashed, whoever put them there
+    return {name: "" if without and is_content(name) else value for name, value in found.items() if name not in marks}
+
+
+def _fit(span: Span, privacy: Privacy, *, hidden: bool) -> None:
+    """Have a span's name, and what others said of how it went, as they may leave."""
+    name, status = getattr(span, "name", ""), getattr(span, "status", None)
+    if (fit := privacy.text(name, hidden=hidden)) != name:
+        span.update_name(fit)
+    if status is not None and status.description:
+        span.set_status(status.status_code, privacy.text(status.description, hidden=hidden))
 
 
 _MARKS: Final = frozenset({names.SESSION_ID, names.USER_ID, names.ANONYMOUS})

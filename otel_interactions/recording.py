@@ -166,9 +166,7 @@ class Recording:
             return
         self._session, self._recorder = session, recorder
         self._started_ns = start_ns or recorder.clock()
-        self._span = recorder.start(
-            self.kind, self._name, person=session, context=context, links=links, start_ns=self._started_ns
-        )
+        self._span = recorder.start(self.kind, self._name, context=context, links=links, start_ns=self._started_ns)
 
     @guard
     def _end(self) -> None:

@@ -130,11 +130,18 @@ class Session:
 
     def _identify(self, privacy: Privacy) -> None:
         """Have the ids that follow from who may be known."""
-        self._privacy = privacy
         self.recorded_id = privacy.pseudonym(self.id) if privacy.is_anonymous(self) else self.id
         self.trace_number, self._root_span = session_ids(self.recorded_id)
         self.trace_id = format_trace_id(self.trace_number)
         self.root_span_id = format_span_id(self._root_span)
+
+    def _settle(self, recorder: Recorder) -> None:
+        """Have the ids that follow from what is known by now, until anything is recorded under them."""
+        privacy = recorder.privacy
+        if self._started_ns is None and self._root is None:
+            wanted = privacy.pseudonym(self.id) if privacy.is_anonymous(self) else self.id
+            if wanted != self.recorded_id:
+                self._identify(privacy)
 
     def marks(self) -> dict[str, AttributeValue]:
         """Return the attributes that are on every span started in this session."""
@@ -168,20 +175,19 @@ class Session:
         recorder = recorder_for(kind)
         if recorder is None:
             return
-        if recorder.privacy is not self._privacy and self._started_ns is None:
-            self._identify(recorder.privacy)
+        self._settle(recorder)
         now = self._started_ns = self.heard_ns = recorder.clock()
         attributes = self._fields.attributes(self)
         links = [Link(span) for span in foreign_spans(self.trace_number, get_current())]
         if resumed:
             attributes[names.SESSION_RESUMED] = True
             context = self.root_context()
-            span = recorder.start(kind, kind, person=self, context=context, links=links, start_ns=now)
+            span = recorder.start(kind, kind, context=context, links=links, start_ns=now)
         else:
             links += self._previous(recorder)
             context = set_value(_SESSION, self, Context())
             with root_ids(self.trace_number, self._root_span):
-                span = recorder.start(kind, kind, person=self, context=context, links=links, start_ns=now)
+                span = recorder.start(kind, kind, context=context, links=links, start_ns=now)
             self._root = recorder, span.get_span_context()
         recorder.finish(kind, span, attributes, person=self, failure=None, end_ns=recorder.clock())
         if recorder.heart is not None:
@@ -212,7 +218,7 @@ class Session:
         if self._started_ns is not None:
             attributes[names.DURATION_MS] = max(0, now - self._started_ns) / 1e6
         foreign = [Link(span) for span in foreign_spans(self.trace_number, get_current())]
-        span = recorder.start(kind, kind, person=self, context=self.root_context(), links=foreign, start_ns=now)
+        span = recorder.start(kind, kind, context=self.root_context(), links=foreign, start_ns=now)
         recorder.finish(kind, span, attributes, person=self, failure=failure, end_ns=recorder.clock())
 
     def _rest(self, recorder: Recorder | None) -> None:
@@ -236,13 +242,16 @@ class Session:
         """Return the current Context with this session in it, its root as the current span."""
         context = get_current()
         with guard:
+            recorder = installed()
+            if recorder is not None:
+                self._settle(recorder)
             foreign = foreign_spans(self.trace_number, context)
             inside = set_value(_FOREIGN, foreign, set_value(_SESSION, self, context))
             root = self._root_span_context()
             span = get_current_span(context).get_span_context()
             if root is not None and span.trace_id != self.trace_number:
                 inside = set_span_in_context(NonRecordingSpan(root), inside)
-            return carried(self.marks(), installed(), inside)
+            return carried(self.marks(), recorder, inside)
         return context
 
     def root_context(self, context: Context | None = None) -> Context:

@@ -33,11 +33,12 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes, AttributeValue
 
+from otel_interactions import conventions as names
 from otel_interactions.export.encoding import event_field, span_field
 from otel_interactions.export.exporter import Exporter, Ours, leaves_at_once
 from otel_interactions.failures import type_name
 from otel_interactions.guard import guard
-from otel_interactions.privacy.spans import fit_events
+from otel_interactions.privacy.spans import fit_events, fit_links
 from otel_interactions.values import clean
 
 _logger = logging.getLogger("otel_interactions")
@@ -133,9 +134,9 @@ class Direct:
 
     def finish(self, span: DirectSpan, end_ns: int) -> None:
         """Put an ended span to be sent."""
-        exporter, events = self._exporter, span.events
-        if events and exporter.privacy.looks_at(span.values):
-            events = fit_events(events, exporter.privacy, hidden=exporter.privacy.hides(span.values))
+        exporter, events, links = self._exporter, span.events, span.links
+        if events or links or names.SEQUENCE not in span.values:
+            events, links = self._fit(span)
         encoded = span_field(
             span.context,
             span.parent,
@@ -144,12 +145,24 @@ class Direct:
             span.start_ns,
             end_ns,
             span.values,
-            links=span.links,
+            links=links,
             status=span.status,
             rest=b"".join(event_field(event) for event in events) if events else b"",
         )
         origin = exporter.origin(self._provider.resource, self._scope)
         exporter.put(origin, encoded, urgent=leaves_at_once(span.values))
+
+    def _fit(self, span: DirectSpan) -> tuple[list[Event], Sequence[Link]]:
+        """Return events and links as they may leave; have the rest so, too, if somebody else has ended the span."""
+        privacy, events, links = self._exporter.privacy, span.events, span.links
+        hidden = privacy.hides(span.values)
+        if not hidden and not privacy.changes:
+            return events, links
+        if names.TYPE in span.values and names.SEQUENCE not in span.values:
+            span.values, span.name = privacy.foreign(span.values, hidden=hidden), privacy.text(span.name, hidden=hidden)
+            if span.status is not None and span.status.description:
+                span.status = Status(span.status.status_code, privacy.text(span.status.description, hidden=hidden))
+        return fit_events(events, privacy, hidden=hidden), fit_links(links, privacy, hidden=hidden)
 
 
 class DirectSpan(Span):

@@ -35,6 +35,7 @@ from otel_interactions.privacy.spans import fit_to_leave
 from otel_interactions.process import PROCESS
 
 _ORIGINS: Final = 256  # kept encoded: there are as many as instrumentations
+_OPEN: Final = 100_000  # anonymous spans that are remembered while they are open
 _MEMORY: Final = 64 << 20  # bytes of spans in memory, besides their number
 
 
@@ -93,6 +94,7 @@ class Exporter(Ours):
         self._tally, self._pace, self._files = tally, pace, 0
         self._lock = threading.RLock()
         self._origins: dict[tuple[int, int], tuple[Resource, InstrumentationScope | None, Origin]] = {}
+        self._anonymous: dict[int, object] = {}  # open spans, by their ids
         self._closed = False
         self._told = Counts()
 
@@ -105,18 +107,24 @@ class Exporter(Ours):
         self._senders = self._urgent, self._normal
         _exporters.add(self)
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Nothing to do at the start."""
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
+        """Remember who is anonymous: a span with more attributes than its limit loses the first, which say so."""
+        if (span.attributes or {}).get(names.ANONYMOUS) is True and span.context is not None:
+            while len(self._anonymous) >= _OPEN:
+                self._anonymous.pop(next(iter(self._anonymous), 0), None)
+            self._anonymous[span.context.span_id] = None
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep a sampled span, encoded."""
         context = span.context
+        was_anonymous = context is not None and self._anonymous.pop(context.span_id, self) is None
         if self._closed or context is None or not context.trace_flags.sampled:
             return
         with guard:
             attributes = span.attributes or {}
-            if self.privacy.looks_at(attributes):
-                span = fit_to_leave(span, self.privacy)
+            hidden = was_anonymous or self.privacy.hides(attributes)
+            if hidden or self.privacy.changes:
+                span = fit_to_leave(span, self.privacy, hidden=hidden)
             origin = self.origin(span.resource, span.instrumentation_scope)
             self.put(origin, encode_span(span), urgent=leaves_at_once(attributes))
 

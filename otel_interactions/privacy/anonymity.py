@@ -9,6 +9,8 @@ import re
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
+from otel_interactions.values import as_text
+
 _PSEUDONYM: Final = re.compile(r"anon-[0-9a-f]{32}")
 
 IDS: Final = frozenset(
@@ -23,6 +25,10 @@ IDS: Final = frozenset(
         "enduser.id",
         "enduser.pseudo.id",
         "gen_ai.conversation.id",
+        "llm.user",
+        "gen_ai.request.user",
+        "ai.telemetry.metadata.userId",
+        "ai.telemetry.metadata.sessionId",
         "langfuse.user.id",
         "langfuse.session.id",
         "traceloop.association.properties.user_id",
@@ -53,9 +59,14 @@ def pseudonym(key: bytes, text: str) -> str:
 
     What is a pseudonym already stays one, so that it may be hashed where it is made and where it arrives.
     """
-    if _PSEUDONYM.fullmatch(text):
+    if is_pseudonym(text):
         return text
     return f"anon-{hmac.new(key, text.encode(errors='replace'), hashlib.sha256).hexdigest()[:32]}"
+
+
+def is_pseudonym(text: str) -> bool:
+    """Tell whether a text is the name of somebody who was anonymous, here or in another service."""
+    return _PSEUDONYM.fullmatch(text) is not None
 
 
 def shortened(address: str) -> str:
@@ -91,10 +102,12 @@ def bare(name: str, url: str) -> str:
 
 def anonymous(key: bytes, name: str, value: Any) -> Any:
     """Return the value of an attribute that names somebody without doing so; any other as it is."""
+    if name in IDS and isinstance(value, list | tuple):
+        return [anonymous(key, name, each) for each in value]
+    if name in IDS and value is not None and not isinstance(value, bool):
+        return pseudonym(key, text) if (text := as_text(value)) else value
     if not isinstance(value, str):
         return value
-    if name in IDS:
-        return pseudonym(key, value) if value else value
     if name in ADDRESSES:
         return shortened(value)
     return bare(name, value) if name in URLS else value

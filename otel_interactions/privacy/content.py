@@ -16,6 +16,7 @@ CONTENT: Final = re.compile(
             r"gen_ai\.system_instructions",
             r"gen_ai\.tool\.(?:definitions|call\.(?:arguments|result))",
             r"gen_ai\.(?:prompt|completion|tool\.message|system\.message|user\.message|assistant\.message|choice)(?:\..*)?",
+            r"gen_ai\.(?:event\.content|evaluation\.explanation)",
             r"gen_ai\.(?:content|request\.messages|response\.(?:text|message))(?:\..*)?",
             r"gen_ai\.retrieval\.(?:documents|query\.text)",
             r"llm\.(?:input_messages|output_messages|prompts|completions|prompt_template|tools)(?:\..*)?",

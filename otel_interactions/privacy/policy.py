@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from otel_interactions import conventions as names
 from otel_interactions.log import say_once
-from otel_interactions.privacy.anonymity import ADDRESSES, IDS, anonymous, pseudonym
+from otel_interactions.privacy.anonymity import ADDRESSES, IDS, anonymous, is_pseudonym, pseudonym
 from otel_interactions.privacy.content import is_content
 from otel_interactions.privacy.patterns import FINDERS
 from otel_interactions.privacy.redactor import Redactor
@@ -24,9 +25,14 @@ _OURS: Final = frozenset({names.TYPE, names.SERVICE_INSTANCE_ID, names.SEQUENCE,
 """What says which interaction this is: never taken for a phone number."""
 
 
+_asking: Final = ContextVar("otel_interactions_asking", default=False)
+"""Whether the application is being asked: the spans of its database ask again."""
+
+
 class Person(Protocol):
     """Whose interactions these are: a session."""
 
+    id: str
     consent: bool | None
     user_id: str | None
 
@@ -58,18 +64,28 @@ class Privacy:
 
     def is_anonymous(self, person: Person | None) -> bool:
         """Tell whether somebody is not to be known; so is who is not known to have agreed, where that is required."""
-        if self.everybody:
-            return True
-        consent = None if person is None else person.consent
-        if consent is None and person is not None and person.user_id is not None and self.agreed is not None:
-            try:
-                consent = self.agreed(person.user_id)
-            except Exception as error:  # noqa: BLE001  the application's own function
-                say_once(
-                    "consent", logging.ERROR, "consent=... failed, so who it is asked of stays anonymous: %r", error
-                )
-                return True
-        return self.required if consent is None else not consent
+        if self.everybody or person is None:
+            return self.everybody or self.required
+        consent = person.consent
+        if consent is None and person.user_id is not None and self.agreed is not None:
+            consent = self._asked(self.agreed, person.user_id)
+        if consent is None:
+            return self.required or is_pseudonym(person.id)
+        return consent != 1  # neither a word nor what an `async def` returns is an agreement
+
+    @staticmethod
+    def _asked(agreed: Callable[[str], bool | None], user_id: str) -> bool | None:
+        """Return what the application knows; nobody has agreed whom it is about to ask after in its own database."""
+        if _asking.get():
+            return False
+        token = _asking.set(True)
+        try:
+            return agreed(user_id)
+        except Exception as error:  # noqa: BLE001  the application's own function
+            say_once("consent", logging.ERROR, "consent=... failed, so who it is asked of stays anonymous: %r", error)
+            return False
+        finally:
+            _asking.reset(token)
 
     @property
     def changes(self) -> bool:
@@ -108,10 +124,6 @@ class Privacy:
         """Return a text that is no attribute, a span's name, as it may leave."""
         redactor = self.strict if hidden else self.redactor
         return given if redactor is None else redactor.value("", given)
-
-    def looks_at(self, given: Mapping[str, Any]) -> bool:
-        """Tell whether another instrumentation's span, with these attributes, may have to be changed."""
-        return self.redactor is not None or self.content != FULL or self.hides(given)
 
     def hides(self, given: Mapping[str, Any]) -> bool:
         """Tell whether another instrumentation's span is somebody's who is anonymous."""

@@ -66,9 +66,12 @@ def test_urls(name: str, url: str, left: str) -> None:
 
 
 def test_which_attributes() -> None:
-    """Only those that name somebody change, and only texts."""
+    """Only those that name somebody change, whatever they are."""
     assert anonymous(KEY, "user.id", "u-1") == pseudonym(KEY, "u-1")
     assert anonymous(KEY, "user.id", "") == ""
     assert anonymous(KEY, "client.address", "203.0.113.77") == "203.0.113.0"
     assert anonymous(KEY, "http.route", "/users/{id}") == "/users/{id}"
-    assert anonymous(KEY, "user.id", 7) == 7
+    assert anonymous(KEY, "user.id", 7) == pseudonym(KEY, "7")
+    assert anonymous(KEY, "user.id", ("u-1", 7)) == [pseudonym(KEY, "u-1"), pseudonym(KEY, "7")]
+    assert anonymous(KEY, "http.response.status_code", 7) == 7
+    assert anonymous(KEY, "user.id", None) is None

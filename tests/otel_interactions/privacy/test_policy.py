@@ -127,6 +127,9 @@ def test_with_consent(configured: Callable[..., Spans]) -> None:
         ({"consent": {}.get, "require_consent": True}, None, True),
         ({"consent": {}.get}, None, False),
         ({"consent": lambda _: 1 / 0}, None, True),
+        ({}, "no", True),
+        ({}, 1, False),
+        ({"consent": {"u-77": object()}.get}, None, True),
     ],
 )
 def test_who_is_asked(
@@ -138,6 +141,72 @@ def test_who_is_asked(
         oi.user_message(MAIL)
     assert (MAIL not in spans.text()) is anonymous
     assert ("u-77" not in spans.text()) is anonymous
+
+
+@pytest.mark.usefixtures("way")
+def test_what_others_do_to_ours(configured: Callable[..., Spans]) -> None:
+    """Names, status, links and ids that others give to an interaction of who is anonymous leave as its own would."""
+    spans = configured()
+    other = trace.SpanContext(7, 7, is_remote=False)
+    with oi.session("s-of-jane", consent=False), oi.tool_call("t"):
+        span = trace.get_current_span()
+        span.update_name(f"for {MAIL}")
+        span.set_status(trace.StatusCode.ERROR, f"{MAIL} failed")
+        span.add_link(other, {"app.to": MAIL})
+        span.set_attributes({"user.id": "u-77", "session.id": "s-of-jane", "enduser.id": 77, "app.ids": [MAIL]})
+    with oi.session("s-of-jane", consent=False), oi.tool_call("ended by others"):
+        trace.get_current_span().set_attribute("app.to", MAIL)
+        trace.get_current_span().end()
+    assert not [secret for secret in SECRETS if secret in spans.text()]
+    found = spans.named("for [email]")
+    assert found.whole.status.message == "[email] failed"
+    assert found.attributes["user.id"] == pseudonym(KEY.encode(), "u-77")
+    assert found.attributes["enduser.id"] == pseudonym(KEY.encode(), "77")
+    assert spans.named("tool_call ended by others").attributes["app.to"] == "[email]"
+
+
+@pytest.mark.usefixtures("way")
+def test_consent_withdrawn_in_between(configured: Callable[..., Spans]) -> None:
+    """The name, too, leaves as it may at the end; and what began before somebody agreed stays anonymous."""
+    spans = configured()
+    with oi.session("s-of-jane", user_id="u-77", consent=True) as session, oi.tool_call(f"for {MAIL}"):
+        session.consent = False
+    with oi.session("t-of-jane", user_id="u-77", consent=False) as session, oi.agent_run("early", input=MAIL):
+        session.consent = True
+    assert spans.named("tool_call for [email]").attributes["interaction.anonymous"] is True
+    early = spans.named("agent_run early")
+    assert MAIL not in str(early.whole)
+    assert early.attributes["user.id"] == pseudonym(KEY.encode(), "u-77")
+
+
+def test_consent_that_is_known_before_the_start(configured: Callable[..., Spans]) -> None:
+    """What is said of consent between making a session and starting or entering it gives it its name."""
+    spans = configured()
+    for name, is_started in (("s-of-jane", True), ("s-of-jane's tab", False)):
+        session = oi.session(name)
+        session.consent = False
+        if is_started:
+            session.start()
+        with session.active():
+            oi.user_message("hello")
+    assert not [secret for secret in SECRETS if secret in spans.text()]
+
+
+def test_asking_a_database_that_is_traced(configured: Callable[..., Spans]) -> None:
+    """Whoever looks consent up makes spans in the session, which ask for consent: once is enough."""
+    asked: list[str] = []
+
+    def look_up(user: str) -> bool:
+        with provider.get_tracer("database").start_as_current_span("SELECT"):
+            asked.append(user)
+            return True
+
+    spans = configured()
+    provider = provider_of(spans, consent=look_up)
+    with oi.session("s-1", user_id="u-77"):
+        oi.user_message(MAIL)
+    assert MAIL in spans.text()
+    assert len(asked) < 30
 
 
 def test_outside_any_session(configured: Callable[..., Spans]) -> None:
@@ -225,6 +294,7 @@ def foreign(tracer: trace.Tracer) -> None:
                 "gen_ai.prompt.0.content": MAIL,
                 "llm.input_messages.0.message.content": MAIL,
                 "input.value": MAIL,
+                "gen_ai.event.content": MAIL,
                 "url.full": f"https://api.example/v1?user={MAIL}",
                 "client.address": "203.0.113.77",
                 "enduser.id": "u-77",
@@ -259,13 +329,24 @@ def test_spans_of_others_without_consent(configured: Callable[..., Spans]) -> No
     assert found.attributes["enduser.id"] == pseudonym(KEY.encode(), "u-77")
 
 
+def test_spans_with_more_attributes_than_there_may_be(configured: Callable[..., Spans]) -> None:
+    """OpenTelemetry drops the oldest: the ones that say whose it is."""
+    spans = configured()
+    tracer = provider_of(spans).get_tracer("openai")
+    with oi.session("s-of-jane", consent=False), tracer.start_as_current_span("chat") as span:
+        span.set_attributes({f"llm.{number}": f"{MAIL} {number}" for number in range(200)})
+        span.set_attribute("session.id", "s-of-jane")
+    assert "interaction.anonymous" not in spans.named("chat").attributes
+    assert not [secret for secret in SECRETS if secret in spans.text()]
+
+
 def test_spans_of_others_with_consent(configured: Callable[..., Spans]) -> None:
     """Nothing of them changes."""
     spans = configured()
     tracer = provider_of(spans).get_tracer("openai")
     with oi.session("s-of-jane", user_id="u-77"):
         foreign(tracer)
-    assert spans.text().count(MAIL) == 9
+    assert spans.text().count(MAIL) == 10
 
 
 @pytest.mark.parametrize("content", ["metadata", "none", False])
