@@ -104,3 +104,35 @@ def test_what_others_send(configured: Any, header: str) -> None:
     detach(token)
     oi.flush()
     assert len(configured.wait_for("GET").attributes.get("session.id", "")) < 400
+
+
+@pytest.mark.parametrize("configured", ["session, user"], indirect=True)
+@pytest.mark.usefixtures("configured")
+def test_a_session_inside_another() -> None:
+    """It does not go along under the other's user; a session that is gone on with keeps the user who was sent along."""
+    with oi.session("s-1", user_id="u-1"):
+        headers = sent()
+        with oi.session("s-2"):
+            assert sent()["baggage"] == "session.id=s-2"
+    token = attach(extract(headers))
+    with oi.resume("s-1", end=False):
+        assert sorted(sent()["baggage"].split(",")) == ["session.id=s-1", "user.id=u-1"]
+    detach(token)
+
+
+@pytest.mark.parametrize(("sent_along", "required"), [("s-of-jane", True), ("anon-" + "0" * 32, False)])
+def test_nobody_has_agreed_by_baggage(grpc_receiver: Any, sent_along: str, *, required: bool) -> None:
+    """Where consent is required, and where the other service calls them anonymous, they are so here."""
+    oi.configure(endpoint=grpc_receiver.endpoint, require_consent=required, hash_key="k")
+    token = attach(extract({"baggage": f"session.id={sent_along}"}))
+    with trace.get_tracer("http").start_as_current_span("GET") as span:
+        span.set_attribute("app.to", "jane@example.com")
+        with oi.resume(oi.session_id_in_baggage() or "", end=False):
+            oi.event("api", "for jane@example.com")
+    detach(token)
+    oi.flush()
+    got = grpc_receiver.wait_for("GET")
+    assert got.attributes["app.to"] == "[email]"
+    assert got.attributes["interaction.anonymous"] is True
+    assert got.attributes["session.id"] == grpc_receiver.wait_for("event api").attributes["session.id"]
+    assert not [each for each in grpc_receiver.spans if "jane" in str(each.whole)]
