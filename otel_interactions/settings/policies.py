@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, get_args
@@ -26,6 +27,11 @@ from otel_interactions.settings.reading import (
 from otel_interactions.switches import EVERY, SEVERITIES, SOURCES, Bucket, Switches
 
 _CONTENT: Final = (FULL, METADATA, NONE)
+_NEEDED: Final = {
+    "redact_patterns": "regular expressions by the word that stands for what they match",
+    "redact_functions": "a list of functions",
+    "hash_key": "a text",
+}
 _KINDS: Final = tuple(FINDERS)
 
 
@@ -68,11 +74,20 @@ def privacy(
         ConfigurationError: a setting has a value it cannot have.
     """
     kinds = listed("redact", redact, _KINDS)
+    for name, given, kind in (
+        ("redact_patterns", redact_patterns, Mapping | None),
+        ("redact_functions", redact_functions, Iterable),
+        ("hash_key", hash_key, str | None),
+    ):
+        if not isinstance(given, kind):
+            raise ConfigurationError(name, f"{type(given).__name__} is not supported", _NEEDED[name])
     patterns = {mark: _pattern(mark, each) for mark, each in (redact_patterns or {}).items()}
     functions = tuple(redact_functions)
     for name, each in [("consent", consent), *(("redact_functions", each) for each in functions)]:
         if each is not None and not callable(each):
             raise ConfigurationError(name, f"{each!r} cannot be called", "a function")
+        if inspect.iscoroutinefunction(each):
+            raise ConfigurationError(name, f"{each!r} has to be awaited", "a function that is no coroutine")
     key = hash_key if hash_key is not None else from_environment("hash_key")[1]
     return Privacy(
         key=key.encode() if key else DEFAULT.key,

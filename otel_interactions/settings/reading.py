@@ -124,6 +124,8 @@ def listed(name: str, argument: Iterable[str] | str | None, allowed: tuple[str, 
     """
     variable, text = (name, argument) if argument is not None else from_environment(name)
     chosen = ROWS[name].default if text is None else text
+    if not isinstance(chosen, Iterable) or not all(isinstance(each, str) for each in chosen):
+        raise ConfigurationError(variable, f"{chosen!r} is no list of words", ", ".join((*allowed, "all", "off")))
     members = [each.strip().lower() for each in (chosen.split(",") if isinstance(chosen, str) else chosen)]
     found = {each for each in members if each and each not in FALSE}
     if found == {"all"}:
@@ -144,6 +146,8 @@ def by_type(
     variable, given = (name, argument) if argument is not None else from_environment(name)
     if isinstance(given, Mapping):
         pairs = [(str(kind), str(value)) for kind, value in given.items()]
+    elif given is not None and not isinstance(given, str):
+        raise ConfigurationError(variable, f"{given!r} is not supported", "numbers by type")
     else:
         pairs = [_pair(variable, each) for each in (given or "").split(",") if each.strip()]
     for kind, _ in pairs:

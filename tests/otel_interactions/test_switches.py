@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import time
@@ -148,12 +149,21 @@ def test_arguments_that_cannot_be() -> None:
         {"redact_patterns": {"x": "("}},
         {"redact_patterns": {"x": ".*"}},
         {"redact_functions": ["no function"]},
+        {"redact_functions": len},
+        {"redact_functions": None},
+        {"redact_patterns": ["x"]},
+        {"hash_key": b"key"},
+        {"redact": 5},
+        {"redact": [1]},
+        {"propagate": 7},
+        {"sample_rates": [1]},
+        {"consent": asyncio.sleep},
         {"consent": "yes"},
         {"capture_content": 7},
         {"sample_rates": {"ui_event": "much"}},
     ):
         with pytest.raises(oi.ConfigurationError, match=next(iter(arguments))):
-            oi.configure(set_global=False, **arguments)  # type: ignore[arg-type]
+            oi.configure(set_global=False, **arguments)
 
 
 def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
