@@ -14,7 +14,7 @@ from otel_interactions.log import say_once
 from otel_interactions.privacy.anonymity import ADDRESSES, IDS, anonymous, is_pseudonym, pseudonym
 from otel_interactions.privacy.content import is_content
 from otel_interactions.privacy.patterns import FINDERS
-from otel_interactions.privacy.redactor import Redactor
+from otel_interactions.privacy.redactor import Redactor, unmixed
 from otel_interactions.values import AttributeValue
 
 FULL: Final = "full"
@@ -112,7 +112,10 @@ class Privacy:
         if redactor is None:
             return found
         kept = _OURS | IDS | ADDRESSES if hidden else _OURS
-        return {name: value if name in kept else redactor.value(name, value) for name, value in found.items()}
+        return unmixed(
+            (redactor.name(name), value if name in kept else redactor.value(name, value))
+            for name, value in found.items()
+        )
 
     def foreign(self, given: Mapping[str, Any], *, hidden: bool) -> dict[str, Any]:
         """Return attributes of another instrumentation's span as they may leave."""

@@ -43,6 +43,15 @@ class Redactor:
         own = [Finder(f"[{mark}]", pattern, pattern) for mark, pattern in (patterns or {}).items()]
         self._finders, self._functions = (*own, *found), tuple(functions)
         self._by_name = "tokens" in wanted
+        self._names: dict[str, str] = {}
+
+    def name(self, name: str) -> str:
+        """Return an attribute's name without what may not leave: who makes names of data may make one of an address."""
+        if name not in self._names:
+            if len(self._names) >= _NAMES:
+                self._names.clear()
+            self._names[name] = self._without(name)
+        return self._names.get(name) or self._without(name)  # another thread may have cleared them
 
     def value(self, name: str, value: Any) -> Any:
         """Return an attribute's value without what may not leave; what fails is not sent at all."""
@@ -119,7 +128,7 @@ class Redactor:
         if isinstance(value, list):
             return [self._members(name, each, depth - 1) for each in value]
         if isinstance(value, dict):
-            return _unmixed((self._text("", key), self._members(key, each, depth - 1)) for key, each in value.items())
+            return unmixed((self._text("", key), self._members(key, each, depth - 1)) for key, each in value.items())
         return value
 
     def _number(self, name: str, value: float) -> Any:
@@ -136,7 +145,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _unmixed(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def unmixed(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object whose names may have become the same, with all its values."""
     found: dict[str, Any] = {}
     for key, value in pairs:
@@ -147,5 +156,6 @@ def _unmixed(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_NAMES: Final = 4096  # of attributes, whose redaction is remembered
 _JSON: Final = re.compile(r"\s*[\[{\"]")
 _NESTED: Final = re.compile(r"\s*[\[{]")

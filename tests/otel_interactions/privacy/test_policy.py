@@ -153,6 +153,8 @@ def test_what_others_do_to_ours(configured: Callable[..., Spans]) -> None:
         span.update_name(f"for {MAIL}")
         span.set_status(trace.StatusCode.ERROR, f"{MAIL} failed")
         span.add_link(other, {"app.to": MAIL})
+        span.add_event("paid", {MAIL: 1})
+        oi.event("paid", attributes={MAIL: 1, "bob@example.com": 2})
         span.set_attributes({"user.id": "u-77", "session.id": "s-of-jane", "enduser.id": 77, "app.ids": [MAIL]})
     with oi.session("s-of-jane", consent=False), oi.tool_call("ended by others"):
         trace.get_current_span().set_attribute("app.to", MAIL)
@@ -160,6 +162,8 @@ def test_what_others_do_to_ours(configured: Callable[..., Spans]) -> None:
     assert not [secret for secret in SECRETS if secret in spans.text()]
     found = spans.named("for [email]")
     assert found.whole.status.message == "[email] failed"
+    paid = spans.named("event paid").attributes
+    assert (paid["[email]"], paid["[email] 2"]) == (1, 2)
     assert found.attributes["user.id"] == pseudonym(KEY.encode(), "u-77")
     assert found.attributes["enduser.id"] == pseudonym(KEY.encode(), "77")
     assert spans.named("tool_call ended by others").attributes["app.to"] == "[email]"
