@@ -72,9 +72,11 @@ def clean(text: str, limit: int | None = None) -> str:
 
 def _marked(raw: bytes, limit: int, size: int, digest: hashlib._Hash) -> str:
     """Return the beginning of a text with the collector's mark of a cut."""
-    return f"{raw.decode(errors='ignore')}… [cut after {limit} of {size} bytes, sha256 {digest.hexdigest()}]"
+    return f"{raw.decode(errors='ignore')}{CUT}{limit} of {size} bytes, sha256 {digest.hexdigest()}]"
 
 
+CUT: Final = "… [cut after "
+"""How the mark of a cut begins."""
 _MARK: Final = 160  # bytes of a mark at most
 _CUT: Final = re.compile(r"… \[cut after \d+ of \d+ bytes, sha256 [0-9a-f]{64}\]\Z")
 

@@ -109,10 +109,11 @@ class Exporter(Ours):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
         """Remember who is anonymous: a span with more attributes than its limit loses the first, which say so."""
-        if (span.attributes or {}).get(names.ANONYMOUS) is True and span.context is not None:
-            while len(self._anonymous) >= _OPEN:
-                self._anonymous.pop(next(iter(self._anonymous), 0), None)
-            self._anonymous[span.context.span_id] = None
+        with guard:
+            if (span.attributes or {}).get(names.ANONYMOUS) is True and span.context is not None:
+                if len(self._anonymous) >= _OPEN:  # most of them will never end
+                    self._anonymous.clear()
+                self._anonymous[span.context.span_id] = None
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep a sampled span, encoded."""

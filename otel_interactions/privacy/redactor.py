@@ -15,7 +15,7 @@ from otel_interactions.log import say_once
 from otel_interactions.privacy.disguises import Plain, may_be_disguised
 from otel_interactions.privacy.patterns import FINDERS, SECRET_NAME, Finder
 from otel_interactions.process import PROCESS
-from otel_interactions.values import MAX_DEPTH, as_text
+from otel_interactions.values import CUT, MAX_DEPTH, as_text
 
 FAILED: Final = "[redaction failed]"
 TOKEN: Final = "[token]"  # noqa: S105  none itself
@@ -95,6 +95,7 @@ class Redactor:
 
     def _without(self, text: str) -> str:
         """Return a text without what is found in it, as it stands there and as a reader sees it."""
+        text = _to_the_last_whole_word(text) if self._finders and CUT in text else text
         for finder in self._finders:
             text = finder.replaced(text)
         if not may_be_disguised(text):
@@ -138,6 +139,13 @@ class Redactor:
         return value if redacted == text else redacted
 
 
+def _to_the_last_whole_word(text: str) -> str:
+    """Return a text that was cut without its last word: no finder knows the beginning of an address, or of a number."""
+    at = text.rfind(CUT)
+    before = max(0, at - _LONG)
+    return text[:before] + _LAST_WORD.sub("", text[before:at]) + text[at:]
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -156,6 +164,8 @@ def unmixed(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_LONG: Final = 100  # characters of a last word that go
+_LAST_WORD: Final = re.compile(r"(?:\+?\d[\d ()/.-]*|[^\s\"',;<>]+)\Z")
 _NAMES: Final = 4096  # of attributes, whose redaction is remembered
 _JSON: Final = re.compile(r"\s*[\[{\"]")
 _NESTED: Final = re.compile(r"\s*[\[{]")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from otel_interactions.privacy.patterns import FINDERS
 from otel_interactions.privacy.redactor import FAILED, Redactor
 from otel_interactions.process import PROCESS
+from otel_interactions.values import clean
 
 ALL = Redactor(FINDERS)
 JSON = st.recursive(
@@ -115,6 +116,18 @@ def test_wherever_it_is(value: Any, left: Any) -> None:
 def test_numbers() -> None:
     """A card's number may be a number."""
     assert json.loads(ALL.value("a", '{"card": 4111111111111111, "n": 12}')) == {"card": "[card]", "n": 12}
+
+
+@pytest.mark.parametrize("secret", ["jane.doe@example.com", "4111 1111 1111 1111", "+49 (0)221 123-4567"])
+def test_texts_that_were_cut(secret: str) -> None:
+    """Whatever of it was left at the end goes; the mark stays, and so does the rest."""
+    text = f"the answer is {secret} as ever"
+    for length in range(20, 14 + len(secret)):
+        cut = clean(text, length)
+        for given_ in (cut, json.dumps([{"content": cut}], ensure_ascii=False)):
+            found = ALL.value("a", given_)
+            assert "the answer is … [cut after" in found
+            assert found.count(cut[-64:]) == 1
 
 
 def test_lists() -> None:
