@@ -16,7 +16,7 @@ _LOOK_ALIKE: Final = str.maketrans(
     | {chr(ord(zero) + digit): str(digit) for zero in _ZEROS for digit in range(10)}
 )
 _ENCODED: Final = re.compile(
-    r"%([2-7][0-9A-Fa-f])|\\+u([0-9A-Fa-f]{4})|\\+([nrtbf\"'/])|[\u00ad\u200b-\u200f\u2060\ufeff]"
+    r"%([2-7][0-9A-Fa-f])|\\{1,8}u([0-9A-Fa-f]{4})|\\{1,8}([nrtbf\"'/])|[\u00ad\u200b-\u200f\u2060\ufeff]"
 )
 _SINGLE: Final = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 

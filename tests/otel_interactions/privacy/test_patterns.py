@@ -169,6 +169,8 @@ def test_any_text(text: str) -> None:
         "01 ",
         "\\n",
         "\\u0040",
+        "\\",
+        "4 ",
         "%40a.",
         "\uff11",
         "\u200b",
