@@ -131,7 +131,7 @@ def configure(
         anonymous: True records everybody anonymously.
         require_consent: True records those anonymously who have not agreed to be known.
         consent: tells what a user agreed to, by the user's id: True, False, or None where nobody asked. It is asked
-            some three times for each interaction, and once for each span of others, where the session does not say, so
+            two or three times for each interaction, and once for each span of others, where the session does not say:
             it has to be quick. What it does itself is anonymous.
         hash_key: the key of the hashes that stand for anonymous ids.
         redact: what is taken out of all texts: `emails`, `phones`, `cards`, `iban`, `tokens`, `ips`, or `all`. Of
