@@ -190,6 +190,7 @@ def configure(
             ways = partial(connect, target, other)
             exporter = Exporter(ways, tally, pace, settings.queue_size(), privacy, folder=folder, limits=limits)
             provider.add_span_processor(exporter)
+        before = installed()
         _retire(AFTER_SHUTDOWN)
         forget_said()
         _Current.pipeline = _Pipeline(provider, tracer_provider is None, exporter)
@@ -198,6 +199,8 @@ def configure(
         heart = Heartbeat(interval) if interval else None
         direct = _direct(provider, exporter)
         install(Recorder(provider, tracer, direct, privacy, switches, heart, propagates))
+        if heart is not None and before is not None and isinstance(before.heart, Heartbeat):
+            heart.inherit(before.heart)
         if set_global:
             make_global(provider)
         if not _Current.at_exit:

@@ -54,6 +54,13 @@ class Heartbeat:
         with self._lock:
             self._open.discard(session)
 
+    def inherit(self, other: Heartbeat) -> None:
+        """Go on with the sessions another one watched."""
+        with other._lock:
+            sessions = list(other._open)
+        for session in sessions:
+            self.watch(session)
+
     def stop(self) -> None:
         """End with all, for good."""
         self._over.set()

@@ -57,7 +57,7 @@ class Switches:
         min_severity: the least severity of an event that is recorded.
         disabled_sources: interactions that name one of these as their `source` are not.
         sample_rates: the share of the sessions in which a type is recorded, 0 to 1, by type.
-        buckets: how many of a type are recorded a second, by type.
+        buckets: how many of a type are recorded a second, by type; a type without is not limited.
     """
 
     min_severity: str = SEVERITIES[0]
@@ -91,7 +91,7 @@ class Switches:
             return SOURCE_OFF
         if (rate := self.sample_rate(kind)) < 1 and _share(kind, session_id) >= rate:
             return NOT_SAMPLED
-        bucket = self.buckets.get(kind) or self.buckets.get(EVERY)
+        bucket = self.buckets.get(kind)
         return RATE_LIMITED if bucket is not None and not bucket.take() else ""
 
 

@@ -60,9 +60,9 @@ class Redactor:
         except Exception as error:  # noqa: BLE001  functions of the application may raise anything
             PROCESS.fail_redaction()
             say_once(
-                ("redaction", name),
+                "redaction",  # not by name: an application may name attributes by its data
                 logging.ERROR,
-                "redacting %s failed, so its value is not sent: %s (said once for each attribute; status() counts)",
+                "redacting %s failed, so its value is not sent: %s (said once; status() counts)",
                 name or "a name",
                 type(error).__qualname__,
             )

@@ -48,6 +48,8 @@ def switches(
     """
     types = (*get_args(Kind), EVERY)
     limits = {kind: number(*each) for kind, each in by_type("rate_limits", rate_limits, types).items()}
+    if (for_others := limits.pop(EVERY, None)) is not None:
+        limits = {**dict.fromkeys(get_args(Kind), for_others), **limits}
     found = Switches(
         min_severity=choice("min_severity", min_severity, SEVERITIES),
         disabled_sources=listed("disabled_sources", disabled_sources, SOURCES),

@@ -51,6 +51,14 @@ def test_silence(beating: Any) -> None:
     assert dict(oi.status().recorded) == {"session_start": 1, "session_end": 1}
 
 
+def test_another_configuration(beating: Any) -> None:
+    """A session that was open before goes on to beat after it."""
+    with oi.session("s-1"):
+        oi.configure(endpoint=beating.endpoint, set_global=False, heartbeat_seconds=0.4)
+        time.sleep(1)
+        assert beats(beating)
+
+
 def test_a_session_in_which_something_happens(beating: Any) -> None:
     """It has no need to."""
     with oi.session():

@@ -9,11 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import pytest
 
 import otel_interactions as oi
 from otel_interactions import recorder, settings
+from otel_interactions.conventions import Kind
 from otel_interactions.switches import Bucket, Switches, _share
 from otel_interactions.testing import Captured
 
@@ -84,7 +86,7 @@ def test_outside_any_session_each_is_decided_alone(seen: Captured) -> None:
 
 def test_what_is_always_recorded(seen: Captured) -> None:
     """Sessions and critical errors."""
-    nothing = Switches(sample_rates={"*": 0.0}, buckets={"*": Bucket(0.0)})
+    nothing = Switches(sample_rates={"*": 0.0}, buckets=dict.fromkeys(["error", "user_message"], Bucket(0.0)))
     with switched(nothing), oi.session():
         oi.user_message("hello")
         oi.error("broken")
@@ -180,6 +182,7 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     found = settings.switches(None, [], {"ui_event": 0.25}, {"*": 5})
     assert found is not None
     assert found.sample_rates == {"ui_event": 0.25}
+    assert len(set(map(id, found.buckets.values()))) == len(get_args(Kind))
     assert found.disabled_sources == frozenset()
 
 
