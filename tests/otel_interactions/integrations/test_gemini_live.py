@@ -22,10 +22,12 @@ from google.genai.live import AsyncSession
 from websockets.exceptions import ConnectionClosed
 
 import otel_interactions as oi
+from otel_interactions import recorder
 from otel_interactions.guard import Guard
 from otel_interactions.integrations.conversation import MAX_OPEN_CALLS, Conversation
 from otel_interactions.integrations.gemini_live import record
 from otel_interactions.integrations.sound import bytes_per_second
+from otel_interactions.log import forget_said
 from otel_interactions.testing import Captured, Interaction, captured
 
 MODEL = "gemini-2.5-flash-native-audio"
@@ -996,6 +998,8 @@ async def test_tokens_that_come_after_the_turn(seen: Captured) -> None:
 
 async def test_nothing_configured(lines: Callable[[], list[str]]) -> None:
     """Without `configure()` the conversation goes on as if nobody listened."""
+    recorder.install(None, recorder.NOT_CONFIGURED)  # as in a new process
+    forget_said()
     await all_of_it()
     async with live(two_words) as talk:
         await ask(talk, "Hello?")
