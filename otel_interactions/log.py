@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 logger = logging.getLogger("otel_interactions")
 
-_said: set[object] = set()
+SAID: Final[set[object]] = set()
+"""What `say_once` has said something about."""
 
 
 def say_once(key: object, level: int, message: str, *args: object) -> None:
@@ -18,17 +20,12 @@ def say_once(key: object, level: int, message: str, *args: object) -> None:
         message: the line, with `logging`'s `%s` places.
         args: what goes into those places.
     """
-    if key in _said:
+    if key in SAID:
         return
-    _said.add(key)
+    SAID.add(key)
     logger.log(level, message, *args)
-
-
-def is_said(key: object) -> bool:
-    """Tell whether `say_once` has said something about `key`."""
-    return key in _said
 
 
 def forget_said() -> None:
     """Let every line be said again: a new configuration starts with a clean page."""
-    _said.clear()
+    SAID.clear()

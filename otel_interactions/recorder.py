@@ -18,7 +18,7 @@ from otel_interactions.conventions import Kind
 from otel_interactions.export.direct import Direct
 from otel_interactions.failures import Failure
 from otel_interactions.ids import new_id
-from otel_interactions.log import is_said, say_once
+from otel_interactions.log import SAID, say_once
 from otel_interactions.privacy.content import is_content
 from otel_interactions.privacy.policy import DEFAULT, FULL, Person, Privacy
 from otel_interactions.process import PROCESS, Process
@@ -268,7 +268,10 @@ def is_off(kind: Kind) -> bool:
     """Tell whether nothing is recorded now; if so, count and say that one interaction is not."""
     if _Installed.recorder is not None:
         return False
-    _refuse(PROCESS, kind, _Installed.reason)
+    reason = _Installed.reason
+    PROCESS.drop(reason)
+    if reason not in SAID:
+        _advise(kind, reason)
     return True
 
 
@@ -279,7 +282,10 @@ def refuse(kind: Kind, reason: str) -> None:
 
 def _refuse(process: Process, kind: Kind, reason: str) -> None:
     process.drop(reason)
-    if is_said(reason):
-        return
+    if reason not in SAID:
+        _advise(kind, reason)
+
+
+def _advise(kind: Kind, reason: str) -> None:
     level, advice = _ADVICE[reason]
     say_once(reason, level, "%s was not recorded: %s (said once; status() counts)", kind, advice)

@@ -443,8 +443,14 @@ def test_shutdown_leaves_the_rest_in_the_spool(
     collector: GrpcCollector, record: Record, gate: threading.Event, tmp_path: Path, hangs: bool
 ) -> None:
     """Shutdown keeps its time; what is left waits in files, which the next configuration sends exactly once."""
+    calls: list[grpc.ServicerContext] = []
+
+    def hang(_body: bytes, context: grpc.ServicerContext) -> None:
+        calls.append(context)
+        gate.wait(20)
+
     if hangs:
-        collector.answer = lambda *_: gate.wait(20)
+        collector.answer = hang
     else:
         collector.stop()
     spans = record(collector)
@@ -456,6 +462,7 @@ def test_shutdown_leaves_the_rest_in_the_spool(
     assert counted() == (0, 0, 0, 0, 1501)
     assert list(tmp_path.rglob("*.spool"))
 
+    wait_until(lambda: not any(call.is_active() for call in calls))  # or it would take what nobody waits for any more
     gate.set()
     if not hangs:
         collector.start()
