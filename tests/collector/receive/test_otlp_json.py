@@ -491,7 +491,7 @@ def test_bent_documents(signal: str) -> None:
     choose, request = random.Random(seed), REQUESTS[signal]
     seedling = FULL if signal == "traces" else METRICS
     fates = Counter[str]()
-    for _ in range(int(os.environ.get("FUZZ_BODIES", "150"))):
+    for _ in range(int(os.environ.get("FUZZ_BODIES", "400"))):
         fates[fate(bent(seedling, choose), request)] += 1
     assert set(fates) <= {"same", "refused", "in part", "lenient"}
     assert fates["in part"] > 20, fates

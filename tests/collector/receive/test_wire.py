@@ -614,7 +614,7 @@ def choose() -> random.Random:
 @pytest.mark.parametrize("signal", Signal)
 def test_bent_bodies(journey: Any, reference: Any, choose: random.Random, signal: Signal) -> None:
     """Bent at random, a body is refused, or its rows say exactly what protobuf's own parser says (but see `strays`)."""
-    bodies = mutants(signal, choose, int(os.environ.get("FUZZ_BODIES", "60")))
+    bodies = mutants(signal, choose, int(os.environ.get("FUZZ_BODIES", "100")))
     if signal is Signal.METRICS:  # spans and log records show what strays do; to find each costs many inserts
         bodies = {label: body for label, body in bodies.items() if not strays_if_read(body, signal)}
     outcomes = journey.travel(bodies, signal)
@@ -719,7 +719,7 @@ def test_every_record_has_a_fate(
     collector: CollectorProcess, choose: random.Random, signal: Signal, media: str
 ) -> None:
     """Whatever is sent is answered with 200 or 400; of what is acknowledged each record is a row or was refused."""
-    bodies = set(SENDERS[media](signal, choose, int(os.environ.get("FUZZ_BODIES", "60"))))
+    bodies = set(SENDERS[media](signal, choose, int(os.environ.get("FUZZ_BODIES", "150"))))
     before = fates(collector)
     address = f"http://{collector.endpoints['http']}{WIRE[signal].path}"
     with httpx.Client(timeout=30, verify=False) as client:  # noqa: S501 - plain HTTP
