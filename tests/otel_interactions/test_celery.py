@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from scripted import GrpcCollector, spans_of, started
 
@@ -36,7 +37,11 @@ oi.event("system", attributes={"named": "loaded"})
 if os.environ["FLUSH"] == "at exit":
     signals.worker_process_shutdown.connect(lambda **_: oi.flush(), weak=False)
 
-done = os.open(os.environ["DONE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def opened(name):
+    return os.open(os.environ[name], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+done, ready = opened("DONE"), opened("READY")
+signals.worker_process_init.connect(lambda **_: os.write(ready, f"{os.getpid()}\\n".encode()), weak=False)
 
 @app.task
 def answer(session):
@@ -58,6 +63,7 @@ for number in range(int(sys.argv[1])):
         answer.delay(session.id)
 """
 PARTS = [0, 1, 2, 3]
+CHILDREN = 4
 
 
 class Worker:
@@ -72,19 +78,30 @@ class Worker:
             "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]),
             "QUEUE": str(folder / "queue"),
             "DONE": str(self._done),
+            "READY": str(folder / "ready"),
             "FLUSH": "",
         }
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, flush: str = "") -> None:
-        """Start it, in a process group of its own; "at exit" its children flush when they end."""
-        flags = ["--pool", "prefork", "--concurrency", "4", "--max-tasks-per-child", "2", "--loglevel", "WARNING"]
+        """Start it, in a process group of its own; "at exit" its children flush when they end, and hardly before."""
+        environment = self._environment | {"FLUSH": flush} | ({"OTEL_BSP_SCHEDULE_DELAY": "600000"} if flush else {})
+        flags = [
+            "--pool",
+            "prefork",
+            "--concurrency",
+            str(CHILDREN),
+            "--max-tasks-per-child",
+            "2",
+            "--loglevel",
+            "WARNING",
+        ]
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "tasks", "worker", *flags, *quiet],
                 cwd=self.folder,
-                env=self._environment | {"FLUSH": flush},
+                env=environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -106,6 +123,17 @@ class Worker:
         while len(self.done()) < tasks:
             assert time.monotonic() < deadline, f"{len(self.done())} of {tasks} done\n{self.log.read_text()}"
             time.sleep(0.01)
+
+    def settle(self) -> set[int]:
+        """Wait until no child is ending or starting: Celery's shutdown does not wait for these. Return who is left."""
+        assert self.process
+        main, deadline = psutil.Process(self.process.pid), time.monotonic() + 30
+        while True:
+            children = {child.pid for child in main.children()}
+            if len(children) == CHILDREN and children <= {*map(int, (self.folder / "ready").read_text().split())}:
+                return children
+            assert time.monotonic() < deadline, f"{children}\n{self.log.read_text()}"
+            time.sleep(0.05)
 
     def terminate(self) -> int:
         """End it as an operator does; return the exit code."""
@@ -169,19 +197,17 @@ def parts_by_run(collector: GrpcCollector) -> dict[str, list[int]]:
 
 
 def test_recycled_and_ended(worker: Worker, collector: GrpcCollector) -> None:
-    """Children end after two tasks each, by `os._exit`: if they flush before, little is left to the next process.
-
-    Nothing but what children recorded that were just starting, or ending, when the worker was told to end.
-    """
+    """Children end after two tasks each, by `os._exit`: if they flush before, nothing is left to another process."""
     worker.start("at exit")
     worker.ask(16)
     worker.wait(16)
+    alive, done, arrived = worker.settle(), worker.done(), parts_by_run(collector)
+    ended = [run for run, child in done.items() if child not in alive]
+    assert len(ended) >= 8
+    assert {run: arrived.get(run) for run in ended} == dict.fromkeys(ended, PARTS)
     assert worker.terminate() == 0, worker.log.read_text()
-    done = worker.done()
     assert len(set(done.values())) >= 8
-    arrived = parts_by_run(collector)
-    assert len([run for run in done if arrived.get(run) == PARTS]) >= 8
-    send_what_is_left()
+    assert spooled() == []
     assert parts_by_run(collector) == dict.fromkeys(done, PARTS)
 
 
