@@ -35,6 +35,7 @@ TextOf = Callable[[Any], str | None]
 class Said(TypedDict, total=False):
     """What `Answer.set()` takes."""
 
+    text: str | None
     model: str | None
     provider: str | None
     input_tokens: int | None
@@ -47,8 +48,20 @@ class Said(TypedDict, total=False):
     attributes: Mapping[str, Any] | None
 
 
+class _Text:
+    """`answer.text("…")`, and `answer.text = "…"`, which would else take the method's place and record nothing."""
+
+    def __get__(self, answer: Answer, owner: type[Answer]) -> Callable[[str], None]:
+        return answer.say
+
+    def __set__(self, answer: Answer, text: str) -> None:
+        answer.say(text)
+
+
 class Answer(Recording):
     """What a model says, whole or in a stream: the base of `AssistantResponse` and `Generation`."""
+
+    text = _Text()
 
     def __init__(
         self,
@@ -69,6 +82,7 @@ class Answer(Recording):
     def set(
         self,
         *,
+        text: str | None = None,
         model: str | None = None,
         provider: str | None = None,
         input_tokens: int | None = None,
@@ -81,6 +95,8 @@ class Answer(Recording):
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
         """Set what is known of the answer; None leaves a field as it is. The fields are those of the function."""
+        if text is not None:
+            self.say(text)
         self._fields |= {"finish_reason": finish_reason} if finish_reason is not None else {}
         self._put(
             {
@@ -98,8 +114,8 @@ class Answer(Recording):
         )
 
     @guard
-    def text(self, text: str) -> None:
-        """Set the whole text of the answer."""
+    def say(self, text: str) -> None:
+        """Set the whole text of the answer; `text` is another name of it."""
         self._text = Gathered()
         self.append(text)
 
@@ -223,7 +239,7 @@ class OffAnswer(Off, Answer):
     def set(self, **known: Any) -> None:
         """Nothing is kept."""
 
-    def text(self, text: str) -> None:
+    def say(self, text: str) -> None:
         """Nothing is kept."""
 
     def append(self, text: str) -> None:

@@ -157,3 +157,13 @@ def test_ids_the_application_uses() -> None:
     assert oi.tool_call("t", call_id="c-1").call_id == "c-1"
     with oi.session("s-1") as session:
         assert oi.current_session() is session
+
+
+@pytest.mark.usefixtures("off")
+def test_ways_to_say_the_text() -> None:
+    """However one says an answer's text, it can be said again."""
+    with oi.assistant_response() as answer:
+        answer.text = "hello"
+        answer.set(text="hello")
+        answer.text("hello")
+        answer.append("!")

@@ -71,6 +71,27 @@ def test_a_block_is_timed(seen):
     assert recorded.attributes["interaction.response_time_ms"] == (recorded.end_ns - recorded.start_ns) / 1e6 > 0
 
 
+def _called(answer):
+    answer.text("21 degrees")
+
+
+def _assigned(answer):
+    answer.text = "21 degrees"
+
+
+def _set(answer):
+    answer.set(text="21 degrees")
+
+
+@pytest.mark.parametrize("say", [_called, _assigned, _set])
+def test_ways_to_say_the_text(seen, say):
+    """However one writes it, the text is recorded, and can be added to."""
+    with oi.session(), oi.assistant_response() as answer:
+        say(answer)
+        answer.append(" and sun")
+    assert seen.one("assistant_response").text == "21 degrees and sun"
+
+
 def test_a_stream_passes_through(seen):
     """A stream yields the chunks themselves, collects the text of those that are str, and times the first."""
     chunks = ["Hel", None, "lo", 7]
