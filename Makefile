@@ -9,7 +9,7 @@ READY := .venv/.ready
 # Where this is set, each process compiles a thousand modules anew, and the tests start hundreds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo serve test lint types bench chaos lock clean
+.PHONY: help setup demo serve test dialects lint types bench chaos lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ serve: $(READY) ## keep a collector running until Ctrl-C (data in .data)
 # In the order of the folders: by number of tests, the few that take longest would come last, one process idle.
 test: $(READY) ## run the test suite
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+dialects: $(READY) ## test every dialect of GenAI telemetry, with its frameworks (500 MB the first time)
+	@DIALECTS=all $(BIN)/python -m pytest -n 0 tests/dialects
 
 lint: $(READY) ## check style, formatting and the import rules
 	@$(BIN)/ruff check .

@@ -160,11 +160,15 @@ def test_a_tool_loop(conversation: Conversation) -> None:
 
 
 def test_a_tool_loop_without_tool_spans(conversation: Conversation) -> None:
-    """Where nobody recorded the tool, what the model was told of it stands in its place."""
+    """Where nobody recorded the tool, the model's call and what it was told are one message."""
     question, wish, told = user("weather?"), call("c1"), answer("c1", "sunny")
     conversation.generates(question, output=wish)
     conversation.generates(question, wish, told, output=assistant("It is sunny."))
-    assert conversation.read("role, text") == [("user", "weather?"), ("tool", "sunny"), ("assistant", "It is sunny.")]
+    assert conversation.read("role, text, tool_name, tool_arguments, tool_result") == [
+        ("user", "weather?", "", "", ""),
+        ("tool", "", "weather", '{"city":"Rome"}', "sunny"),
+        ("assistant", "It is sunny.", "", "", ""),
+    ]
 
 
 def test_a_long_tool_loop(conversation: Conversation) -> None:

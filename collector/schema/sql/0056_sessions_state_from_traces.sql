@@ -1,7 +1,11 @@
 -- Every interaction tells something of its session. The length of a session that ended, or of a state that was left, lies
--- before that moment and not behind it. A heartbeat of the SDK tells that the session is open still, and nothing else.
+-- before that moment and not behind it. What a model call was asked and answered is known by its messages, else by why it
+-- finished: a call of a tool answers nobody. A heartbeat of the SDK tells that the session is open still, and nothing else.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otel.sessions_state_from_traces TO otel.sessions_state AS
-WITH CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS ts
+WITH
+  CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS ts,
+  otel_attribute(SpanAttributes, 'gen_ai.output.messages') AS answer,
+  FinishReason NOT IN ('tool_calls', 'tool_call', 'tool-calls', 'tool_use', 'function_call') AND OutputTokens > 0 AS finished
 SELECT
   Tenant AS tenant,
   SessionId AS session_id,
@@ -18,15 +22,16 @@ SELECT
   countIf(InteractionType != '') AS interactions,
   countIf(InteractionType = 'user_message') AS user_messages,
   countIf(InteractionType = 'assistant_response') AS assistant_responses,
-  countIf(InteractionType = 'generation' AND Role = 'user') AS generations_asked,
-  countIf(InteractionType = 'generation' AND otel_attribute(SpanAttributes, 'gen_ai.output.messages') != '') AS generations_answered,
+  countIf(InteractionType = 'generation' AND if(Role != '', Role = 'user', finished)) AS generations_asked,
+  countIf(InteractionType = 'generation' AND if(answer != '', match(answer, '"type"\\s*:\\s*"text"'), finished AND NOT ToolIsCalled)) AS generations_answered,
   countIf(InteractionType = 'tool_call') AS tool_calls,
   countIf(InteractionType = 'error' OR (StatusCode = 'Error' AND InteractionType != 'session_end')) AS errors,
   sumIf(InputTokens, InteractionType = 'assistant_response') AS response_input_tokens,
   sumIf(OutputTokens, InteractionType = 'assistant_response') AS response_output_tokens,
   sumIf(InputTokens, InteractionType = 'generation') AS generation_input_tokens,
   sumIf(OutputTokens, InteractionType = 'generation') AS generation_output_tokens,
-  sumIf(CostUsd, InteractionType IN ('assistant_response', 'generation')) AS cost_usd
+  sumIf(CostUsd, InteractionType IN ('assistant_response', 'generation')) AS cost_usd,
+  groupUniqArrayIf(TraceId, InteractionType = 'agent_run' AND NOT SessionIsTrace AND Dialect != 'otel_interactions') AS traces_of_runs
 FROM otel.otel_traces
 WHERE InteractionType != '' OR (SpanName = 'session_heartbeat' AND otel_attribute(SpanAttributes, 'interaction.session.heartbeat') = 'true')
 GROUP BY tenant, session_id

@@ -2,6 +2,7 @@
 -- it later, else `active`, else, after the tenant's idle time without any activity, `abandoned`.
 -- Tokens: where an instrumentation recorded the model calls (generation) inside an assistant_response, both say the same
 -- tokens, the larger sum counts, never the two together. Messages likewise: recorded ones, else those of the model calls.
+-- What names no session counts for the one its trace belongs to (session_of_trace).
 CREATE OR REPLACE VIEW otel.sessions AS
 WITH
   (SELECT argMax(session_idle_seconds, updated_at) FROM otel.tenant_settings WHERE tenant = '') AS default_idle_seconds,
@@ -37,7 +38,7 @@ FROM
 (
   SELECT
     s.tenant AS tenant,
-    s.session_id AS session_id,
+    s.session AS session_id,
     argMinMerge(s.trace_id) AS trace_id,
     argMaxIfMerge(s.user_id) AS user_id,
     argMinIfMerge(s.service) AS service,
@@ -59,6 +60,15 @@ FROM
     greatest(sum(s.response_input_tokens), sum(s.generation_input_tokens)) AS input_tokens,
     greatest(sum(s.response_output_tokens), sum(s.generation_output_tokens)) AS output_tokens,
     sum(s.cost_usd) AS cost_usd
-  FROM otel.sessions_state AS s
+  FROM
+  (
+    SELECT *, session_id AS session
+    FROM otel.sessions_state
+    WHERE (tenant, session_id) NOT IN (SELECT tenant, trace_id FROM otel.session_of_trace)
+    UNION ALL
+    SELECT t.*, m.session_id AS session
+    FROM otel.sessions_state AS t
+    LEFT SEMI JOIN otel.session_of_trace AS m ON m.tenant = t.tenant AND m.trace_id = t.session_id
+  ) AS s
   GROUP BY tenant, session_id
 )

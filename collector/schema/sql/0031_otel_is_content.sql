@@ -1,0 +1,3 @@
+-- Whether an attribute is what people, models and tools said: it has columns of its own.
+CREATE OR REPLACE FUNCTION otel_is_content AS (key) ->
+  match(key, '^(gen_ai\\.(input\\.messages|output\\.messages|system_instructions|tool\\.definitions|tool\\.call\\.(arguments|result)|prompt\\.|completion\\.)|exception\\.stacktrace$|llm\\.(input|output)_messages\\.|llm\\.tools\\.|(input|output)\\.value$|langfuse\\.observation\\.(input|output)$|ai\\.(prompt|response\\.(text|toolCalls))|traceloop\\.entity\\.(input|output)$|(request|response)_data$|pydantic_ai\\.all_messages$|gcp\\.vertex\\.agent\\.(llm_|tool_))')

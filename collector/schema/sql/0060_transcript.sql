@@ -1,0 +1,68 @@
+-- One row a message, in order, one conversation whoever recorded it. Every model call repeats the history, so of each call
+-- only what is new in it is taken: what stands behind the last message of the assistant, and the answer.
+-- The same message is one row:
+-- - a tool's call, its execution and its result meet by the id of the call, or where there is none, as the n-th call of the tool
+--   (a result whose id is of no call, as some make one up of the tool's name, has none),
+-- - what was asked, by its text and how often the call's history has it: asked again by a second call it is still one message,
+--   said again by the user it is another, without any history, only among calls of the same parent,
+-- - what the application recorded itself (user_message, assistant_response, audio with a transcript) stands, and the same text
+--   in a model call is dropped, and so is what only repeats the row before it.
+-- A message stands at the time it was complete: what the user said at its start, an answer at its end.
+CREATE OR REPLACE VIEW otel.transcript AS
+SELECT
+  tenant,
+  session_id,
+  ts,
+  toUInt32(sum(role = 'user') OVER (PARTITION BY tenant, session_id ORDER BY ts, place, span_id ROWS UNBOUNDED PRECEDING)) AS turn,
+  role,
+  text,
+  tool_name,
+  tool_call_id,
+  tool_arguments,
+  tool_result,
+  model,
+  span_id
+FROM
+(
+  SELECT *, lagInFrame((role, text), 1, ('', '')) OVER (PARTITION BY tenant, session_id ORDER BY ts, place, span_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
+  FROM
+  (
+    SELECT *, max(own AND role != 'tool') OVER (PARTITION BY tenant, session_id, role, text) AS recorded
+    FROM
+    (
+      SELECT
+        tenant, session_id, role,
+        min(source) = 0 AS own,
+        argMin(at, (source, at)) AS ts,
+        argMin(position, (source, at)) AS place,
+        argMin(said, (source, at)) AS text,
+        argMin(tool, (tool = '', source)) AS tool_name,
+        max(found_id) AS tool_call_id,
+        argMin(arguments, (arguments = '', source)) AS tool_arguments,
+        argMin(result, (result = '', source)) AS tool_result,
+        if(role = 'assistant', argMin(of_model, (source, at)), '') AS model,
+        argMin(span, (source, at)) AS span_id
+      FROM
+      (
+        SELECT *, if(call_id != '' OR role != 'tool', call_id, max(if(source IN (1, 3), call_id, '')) OVER (PARTITION BY tenant, session_id, role, tool, nth)) AS found_id
+        FROM
+        (
+          SELECT * EXCEPT (tool, call_id, orphan), if(orphan, '', call_id) AS call_id, if(orphan AND tool = '', replaceRegexpOne(mentioned, '_\\d+$', ''), tool) AS tool,
+            if(role = 'tool', row_number() OVER (PARTITION BY tenant, session_id, role, tool, source ORDER BY at, position), 0) AS nth
+          FROM
+          (
+            SELECT *, call_id AS mentioned, role = 'tool' AND source = 2 AND countIf(source != 2) OVER (PARTITION BY tenant, session_id, role, call_id) = 0 AS orphan
+            FROM otel.messages
+          )
+        )
+      )
+      GROUP BY tenant, session_id, role, multiIf(
+        role != 'tool', identity,
+        found_id != '', found_id,
+        concat(tool, ' ', toString(nth)))
+    )
+  )
+  WHERE own OR role = 'tool' OR NOT recorded
+)
+WHERE own OR role = 'tool' OR (role, text) != before
+ORDER BY session_id, ts, place, span_id
