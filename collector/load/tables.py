@@ -25,6 +25,7 @@ _WINDOW = re.compile(r"\bnon_replicated_deduplication_window = (\d+)")
 _WINDOW_SECONDS = re.compile(r"\breplicated_deduplication_window_seconds = (\d+)")
 _DEFAULT_WINDOW_SECONDS = 3600  # ClickHouse's
 _SUM = re.compile(r"^SimpleAggregateFunction\(sum, UInt64\)$")
+_NEWEST = "newest_segment"
 _REPEATABLE = re.compile(r"^(?:Simple)?AggregateFunction\((?:min|max|argMin|argMax)(?:If)?, ")
 _TABLES = f"""
 SELECT name, engine, engine_full, partition_key, sorting_key, create_table_query, as_select, dependencies_table
@@ -73,12 +74,14 @@ class Aggregate:
         columns: of the table.
         keys: by which it groups.
         sum: a column that adds up, and so tells whether a block is in it; "" where blocks may come twice without harm.
+        newest: a column with the name of the newest segment that is in it, "" for none.
     """
 
     step: Step
     columns: tuple[str, ...]
     keys: str
     sum: str
+    newest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,8 @@ def _aggregates(tables: dict[str, _Table], keeper: str) -> Iterator[Aggregate]:
             values = {name: kind for name, kind in table.types.items() if name not in keys}
             summed = next((name for name, kind in values.items() if _SUM.match(kind)), "")
             if summed or all(map(_REPEATABLE.match, values.values())):
-                yield Aggregate(step, tuple(table.types), table.sorting, summed)
+                newest = _NEWEST if _NEWEST in values else ""
+                yield Aggregate(step, tuple(table.types), table.sorting, summed, newest)
 
 
 def _number(pattern: re.Pattern[str], text: str, otherwise: int) -> int:

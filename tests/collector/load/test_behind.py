@@ -25,7 +25,7 @@ from collector.request import Request
 
 Make = Callable[..., Request]
 DAY = 86_400 * 10**9
-AGGREGATES = ("sessions_state", "otel_traces_trace_id_ts")
+AGGREGATES = ("sessions_state", "otel_traces_trace_id_ts", "daily_stats_state")
 
 
 def body(session: str, days: Sequence[int] = (0,), spans: int = 1) -> bytes:
@@ -38,7 +38,7 @@ def body(session: str, days: Sequence[int] = (0,), spans: int = 1) -> bytes:
         for ago in days
         for _ in range(spans)
     )
-    return traces(*made).SerializeToString()
+    return traces(*made, resource={"service.name": session}).SerializeToString()
 
 
 @pytest.fixture
@@ -89,7 +89,13 @@ def known(engine: Any, session: str) -> tuple[int, int, int]:
     return (*engine.ask(sums, session=session)[0], engine.ask(days, id=trace)[0][0])
 
 
-@pytest.mark.parametrize("missing", [AGGREGATES, AGGREGATES[:1], AGGREGATES[1:]], ids="+".join)
+def counted(engine: Any, session: str) -> tuple[int, int]:
+    """Return interactions and input tokens that are known of the days; each session has a service of its own."""
+    sums = "SELECT sum(interactions), sum(input_tokens) FROM otel.daily_stats WHERE service = {session:String}"
+    return tuple(engine.ask(sums, session=session)[0])  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("missing", [AGGREGATES, AGGREGATES[:1], AGGREGATES[1:], AGGREGATES[2:]], ids="+".join)
 def test_between_a_table_and_those_behind(
     engine: Any,
     tmp_path: Path,
@@ -105,10 +111,11 @@ def test_between_a_table_and_those_behind(
     path = engine.freeze(journal, request_of(body(session, (0, 40), spans=2)))
     with cut_off(engine, *missing):
         engine.insert(path, f"{path.stem}-forgotten")
-    assert known(engine, session) != (7, 49, 41)
+    assert (known(engine, session), counted(engine, session)) != ((7, 49, 41), (7, 49))
     start_after_a_power_cut(new_loading, engine, tmp_path, path)
     assert stored(path.stem) == 4
     assert known(engine, session) == (7, 49, 41)
+    assert counted(engine, session) == (7, 49)
 
 
 @pytest.mark.parametrize("missing", [{0}, {1}, {0, 1}, {1, 2}, {0, 1, 2}], ids=str)
@@ -122,6 +129,20 @@ def test_nothing_is_behind_twice(
             engine.insert(path, f"{path.stem}-forgotten")
     start_after_a_power_cut(new_loading, engine, tmp_path, *paths)
     assert known(engine, session) == (7, 49, 1)
+    assert counted(engine, session) == (7, 49)
+
+
+def test_the_older_of_two_is_missing_in_a_day(
+    engine: Any, tmp_path: Path, journal: Path, new_loading: Any, request_of: Make, session: str
+) -> None:
+    """Two segments were being stored, the newer and smaller one made it: days know of it, sums alone would not tell."""
+    older, newer = (engine.freeze(journal, request_of(body(session, spans=spans))) for spans in (4, 1))
+    with cut_off(engine, "daily_stats_state"):
+        engine.insert(older, f"{older.stem}-forgotten")
+    engine.insert(newer, f"{newer.stem}-forgotten")
+    assert counted(engine, session) == (1, 7)
+    start_after_a_power_cut(new_loading, engine, tmp_path, older, newer)
+    assert counted(engine, session) == (5, 35)
 
 
 def test_nobody_inserts_while_sums_are_compared(
@@ -163,8 +184,8 @@ def test_nobody_inserts_while_sums_are_compared(
     running.wait_until(lambda: not running.letters.is_wanted(kept.id) and stored(other.stem))
     running.wait()
     assert running.loader.stop(20)
-    assert happened == ["compared", "inserted"]
-    assert known(engine, session)[:2] == (4, 28)
+    assert happened == ["compared", "compared", "inserted"]  # days, sessions
+    assert known(engine, session)[:2] == counted(engine, session) == (4, 28)
 
 
 @pytest.fixture
@@ -191,6 +212,7 @@ def test_cut_between_two_partitions(
     start_after_a_power_cut(new_loading, engine, tmp_path, path)
     assert stored(path.stem) == 4
     assert known(engine, session) == (4, 28, 41)
+    assert counted(engine, session) == (4, 28)
 
 
 def test_cut_while_it_is_completed(
@@ -205,6 +227,7 @@ def test_cut_while_it_is_completed(
     start_after_a_power_cut(new_loading, engine, tmp_path, path)
     assert stored(path.stem) == 4
     assert known(engine, session) == (4, 28, 41)
+    assert counted(engine, session) == (4, 28)
 
 
 def test_stored_in_parts(
@@ -235,6 +258,19 @@ def test_after_old_partitions_were_dropped(
     start_after_a_power_cut(new_loading, engine, tmp_path, path)
     assert known(engine, session)[:2] == (7, 49)
     assert known(engine, f"{session}-new")[:2] == (1, 7)
+
+
+def test_after_rows_of_the_day_were_deleted(
+    engine: Any, tmp_path: Path, journal: Path, new_loading: Any, request_of: Make, session: str
+) -> None:
+    """Days know more than the table has, as somebody's data was erased: the newest segment's name tells what lacks."""
+    erased = engine.store(tmp_path, request_of(body(session, spans=5)))
+    path = engine.freeze(journal, request_of(body(session, spans=2)))
+    with cut_off(engine, "daily_stats_state"):
+        engine.insert(path, f"{path.stem}-forgotten")
+    engine.database.command(f"DELETE FROM otel.otel_traces WHERE JournalSegment = '{erased}'")
+    start_after_a_power_cut(new_loading, engine, tmp_path, path)
+    assert counted(engine, session) == (7, 49)
 
 
 @pytest.fixture
@@ -285,7 +321,11 @@ def test_every_aggregate_is_known(engine: Any) -> None:
     ]
     fed = "SELECT count() FROM system.tables WHERE database = 'otel' AND engine LIKE '%AggregatingMergeTree'"
     aggregates = {each.step.table: each.sum for keeper in keepers for each in keeper.behind}
-    assert aggregates == {"sessions_state": "interactions", "otel_traces_trace_id_ts": ""}
+    assert aggregates == {
+        "sessions_state": "interactions",
+        "otel_traces_trace_id_ts": "",
+        "daily_stats_state": "interactions",
+    }
     assert engine.ask(fed)[0][0] == len(aggregates)
 
 
@@ -309,7 +349,10 @@ def test_looking_at_sessions_reads_little(engine: Any, tmp_path: Path, request_o
     listening: Any = Listening()
     Behind(listening).complete(keeper, f"{keeper.rows} WHERE JournalSegment = '{name}'", "none")
     plan = "\n".join(
-        row[0] for row in engine.ask(f"EXPLAIN indexes = 1 {next(sql for sql in asked if 'brought' in sql)}")
+        row[0]
+        for row in engine.ask(
+            f"EXPLAIN indexes = 1 {next(sql for sql in asked if 'brought' in sql and 'sessions_state' in sql)}"
+        )
     )
     (read, all_there), *_ = re.findall(r"Name: session_id\b.*?Granules: (\d+)/(\d+)", plan, re.DOTALL)
     assert int(read) < int(all_there), plan
