@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(ask.sql)
+app.command(name="ask")(ask.question)
 app.command()(ask.sessions)
 app.command()(ask.transcript)
 app.command()(ask.tail)

@@ -1,4 +1,4 @@
-"""The verbs that ask the running collector: sql, sessions, transcript, tail, missing."""
+"""The verbs that ask the running collector: sql, ask, sessions, transcript, tail, missing."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from collector import datadir, settings, tls
 from collector.cli.options import FAILED, AsJson, AsKey, errors_as_sentences, print_json, with_settings
+from collector.errors import StartError
 from collector.query import questions, show
 
 _asking = with_settings("data_dir", "host", "sql_port", "clickhouse_url", "tls_ca", "tls_cert", "tls_key")
@@ -47,6 +48,63 @@ def sql(
     rendering = output_format or ("PrettyCompactMonoBlock" if sys.stdout.isatty() else "TabSeparatedWithNames")
     with _asker(chosen, key) as asker:
         sys.stdout.buffer.write(asker.raw(query, rendering))
+
+
+@errors_as_sentences
+@_asking
+def question(
+    chosen: settings.Settings,
+    *,
+    name: Annotated[str, typer.Argument(metavar="[QUESTION]", help="Which one. Without it they are listed.")] = "",
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param",
+            metavar="name=value",
+            help="What a question needs to know: session=…, steps=look,buy,pay, tenant=…, limit=…; since=… and until=… "
+            "for a time of your own, as `2026-03-10 12:00:00` (UTC) or in seconds since 1970.",
+        ),
+    ] = None,
+    days: Annotated[
+        float, typer.Option(min=0, help="The last so many days, where the question is about a time.")
+    ] = 7.0,
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="A ClickHouse format: JSON, CSV, Parquet, … Default: a table.")
+    ] = None,
+    as_json: AsJson = False,
+    key: AsKey = "",
+) -> None:
+    """Ask one of the questions that are known by name: active_users, response_times, tokens_and_cost and others."""
+    if not name:
+        show.table(show.console(), [{"question": each, "": questions.title(each)} for each in questions.names()])
+        return
+    wanted = _wanted(name, given or [], days)
+    with _asker(chosen, key) as asker:
+        if output_format:
+            sys.stdout.buffer.write(asker.raw(questions.text(name), output_format, **wanted))
+        elif as_json:
+            print_json(asker.ask(name, **wanted))
+        else:
+            show.table(show.console(), asker.ask(name, **wanted))
+
+
+def _wanted(name: str, given: list[str], days: float) -> dict[str, Any]:
+    """Return the parameters of a question: what was given, else the last days, else what is usual."""
+    if name not in questions.names():
+        raise StartError(f"there is no question {name!r}", hint=f"ask one of {', '.join(questions.names())}")
+    told = {key: value for key, _, value in (each.partition("=") for each in given)}
+    kinds, now = questions.parameters(name), time.time()
+    if unknown := sorted(told.keys() - kinds.keys()):
+        raise StartError(f"{name} knows no parameter {unknown[0]!r}", hint=f"it knows {', '.join(kinds)}")
+    values = {**questions.DEFAULTS, "since": f"{now - days * 86_400:.3f}", "until": f"{now:.3f}", **told}
+    if missing := [each for each in kinds if each not in values]:
+        raise StartError(f"{name} has to know: {', '.join(missing)}", hint=f"--param {missing[0]}=…")
+    return {each: _as_list(values[each]) if kind.startswith("Array") else values[each] for each, kind in kinds.items()}
+
+
+def _as_list(value: Any) -> Any:
+    """Return `a,b` as a list."""
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
 
 @errors_as_sentences

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
+from collections.abc import Mapping
 from importlib import resources
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import httpx
 
 from collector.errors import CollectorError
+
+_PARAMETER = re.compile(r"\{(\w+):([^{}]+)\}")
+_ABOUT_PARAMETERS = "-- Parameters:"
+
+DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"tenant": "", "limit": 20, "depth": 5, "by": ["model"], "per": "session", "window_seconds": 86_400}
+)
+"""What a parameter is where nobody says it. The others have to be said: `since` and `until`, a time in UTC as
+`2026-03-10 12:00:00` or in seconds since 1970; `session`; `steps`."""
 
 
 class QueryFailedError(CollectorError):
@@ -24,6 +36,29 @@ class NotRunningError(CollectorError):
 def text(name: str) -> str:
     """Return the SQL of a question, for instance `sessions`, with the comment that says it in words."""
     return resources.files("collector.query").joinpath("sql", f"{name}.sql").read_text().strip()
+
+
+def names() -> list[str]:
+    """Return the questions that anybody may ask by name, those that say what their parameters are."""
+    files = resources.files("collector.query").joinpath("sql").iterdir()
+    found = sorted(file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql"))
+    return [name for name in found if _ABOUT_PARAMETERS in text(name)]
+
+
+def title(name: str) -> str:
+    """Return a question in words, the first line of its file."""
+    return text(name).partition("\n")[0].removeprefix("-- ")
+
+
+def parameters(name: str) -> dict[str, str]:
+    """Return the parameters of a question in the order in which they stand there, with their ClickHouse types."""
+    return dict(_PARAMETER.findall(text(name)))
+
+
+def table() -> str:
+    """Return the questions as a table in Markdown."""
+    rows = (f"| `{name}` | {title(name)} | {', '.join(f'`{each}`' for each in parameters(name))} |" for name in names())
+    return "\n".join(("| question | | parameters |", "|---|---|---|", *rows))
 
 
 class Asker:
@@ -53,7 +88,8 @@ class Asker:
             QueryFailedError: ClickHouse refused it.
             NotRunningError: nobody answers.
         """
-        query = {"default_format": output_format} | {f"param_{name}": str(value) for name, value in parameters.items()}
+        query = {"default_format": output_format}
+        query |= {f"param_{name}": _written(value) for name, value in parameters.items()}
         try:
             reply = self._http.post(self._address, params=query, content=sql.encode())
         except httpx.TransportError as error:
@@ -82,3 +118,11 @@ class Asker:
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
+
+
+def _written(value: object) -> str:
+    """Write a parameter as the HTTP interface takes it: a text escaped as in TabSeparated, a list as quoted texts."""
+    if isinstance(value, list | tuple):
+        quoted = (str(each).replace("\\", "\\\\").replace("'", "\\'") for each in value)
+        return "[" + ", ".join(f"'{each}'" for each in quoted) + "]"
+    return str(value).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")

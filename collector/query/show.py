@@ -31,8 +31,15 @@ def table(console: Console, rows: list[dict[str, Any]]) -> None:
     for name, value in rows[0].items():
         grid.add_column(name, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*("" if value is None else str(value) for value in row.values()))
+        grid.add_row(*map(_cell, row.values()))
     console.print(grid)
+
+
+def _cell(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None:
+        return ""
+    return str(round(value, 4) if isinstance(value, float) else value)
 
 
 def sessions(console: Console, rows: list[dict[str, Any]]) -> None:

@@ -1,0 +1,58 @@
+-- How is it going: how much happened, to how many, how much of it failed, how long do answers take, with which models?
+-- Parameters: `since`, `until`: from, and before, for instance the last 24 hours; `tenant`, '' for all. One row, also where
+-- nothing happened. Response times are of answers, or of calls of models where no answer has one; NULL where there is none. Users and
+-- sessions beyond some 60,000 are estimates. Tokens count once, as in tokens_and_cost.
+WITH
+  (
+    SELECT mapSort(mapFromArrays(groupArray(model), groupArray(map('calls', calls, 'input_tokens', input, 'output_tokens', output))))
+    FROM
+    (
+      SELECT
+        CAST(if(c.ResponseModel != '', c.ResponseModel, c.Model), 'String') AS model,
+        count() AS calls,
+        sum(c.InputTokens) AS input,
+        sum(c.OutputTokens) AS output
+      FROM otel.otel_traces AS c
+      INNER JOIN
+      (
+        SELECT
+          Tenant,
+          SessionId,
+          if(sumIf(InputTokens + OutputTokens, InteractionType = 'assistant_response')
+            > sumIf(InputTokens + OutputTokens, InteractionType = 'generation'), 'assistant_response', 'generation') AS counted
+        FROM otel.otel_traces
+        WHERE InteractionType IN ('assistant_response', 'generation') AND InputTokens + OutputTokens > 0
+          AND ({tenant:String} = '' OR Tenant = {tenant:String})
+          AND Timestamp >= {since:DateTime64(9, 'UTC')} AND Timestamp < {until:DateTime64(9, 'UTC')}
+        GROUP BY Tenant, SessionId
+      ) AS s ON s.Tenant = c.Tenant AND s.SessionId = c.SessionId AND s.counted = c.InteractionType
+      WHERE c.InputTokens + c.OutputTokens > 0 AND ({tenant:String} = '' OR c.Tenant = {tenant:String})
+        AND c.Timestamp >= {since:DateTime64(9, 'UTC')} AND c.Timestamp < {until:DateTime64(9, 'UTC')}
+      GROUP BY model
+    )
+  ) AS tokens_by_model
+SELECT
+  interactions,
+  sessions,
+  users,
+  errors,
+  critical_errors,
+  if(interactions = 0, 0, errors / interactions) AS error_rate,
+  multiIf(answers > 0, of_answers, calls > 0, of_calls, NULL) AS p95_response_ms,
+  tokens_by_model
+FROM
+(
+  SELECT
+    count() AS interactions,
+    uniq(Tenant, SessionId) AS sessions,
+    uniqIf((Tenant, UserId), UserId != '') AS users,
+    countIf(InteractionType = 'error' OR (StatusCode = 'Error' AND InteractionType != 'session_end')) AS errors,
+    countIf(Critical) AS critical_errors,
+    countIf(InteractionType = 'assistant_response' AND DurationMs > 0) AS answers,
+    countIf(InteractionType = 'generation' AND DurationMs > 0) AS calls,
+    quantileTDigestIf(0.95)(DurationMs, InteractionType = 'assistant_response' AND DurationMs > 0) AS of_answers,
+    quantileTDigestIf(0.95)(DurationMs, InteractionType = 'generation' AND DurationMs > 0) AS of_calls
+  FROM otel.otel_traces
+  WHERE InteractionType != '' AND ({tenant:String} = '' OR Tenant = {tenant:String})
+    AND Timestamp >= {since:DateTime64(9, 'UTC')} AND Timestamp < {until:DateTime64(9, 'UTC')}
+)
