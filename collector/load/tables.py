@@ -32,7 +32,7 @@ SELECT name, engine, engine_full, partition_key, sorting_key, create_table_query
 FROM system.tables WHERE database = '{DATABASE}'
 """  # noqa: S608 - ours
 _COLUMNS = f"""
-SELECT table, name, type, if(default_kind = 'MATERIALIZED', default_expression, '') FROM system.columns
+SELECT table, name, type, default_kind, default_expression FROM system.columns
 WHERE database = '{DATABASE}' ORDER BY table, position
 """  # noqa: S608 - ours
 _STRUCTURE = f"""
@@ -138,6 +138,7 @@ class _Table:
     views: list[str]
     types: dict[str, str] = field(default_factory=dict)  # of its columns, in order
     computed: dict[str, str] = field(default_factory=dict)  # columns that the table itself adds to the rows it gets
+    fleeting: dict[str, str] = field(default_factory=dict)  # columns those are computed from, which are not stored
 
 
 class InboxMissing(CollectorError):
@@ -165,11 +166,16 @@ class Tables:
 
     def _read(self, signal: str) -> Route:
         tables = {row[0]: _Table(*row) for row in self._database.rows(_TABLES)}
-        for table, column, kind, expression in self._database.rows(_COLUMNS):
-            if known := tables.get(table):  # None: it was made just now
-                known.types[column] = kind
-                if expression:
-                    known.computed[column] = f"CAST({expression}, {quoted(kind)}) AS `{column}`"
+        for table, column, kind, given, expression in self._database.rows(_COLUMNS):
+            if not (known := tables.get(table)):  # it was made just now
+                continue
+            value = f"CAST({expression}, {quoted(kind)}) AS `{column}`"
+            if given == "EPHEMERAL":
+                known.fleeting[column] = value
+                continue
+            known.types[column] = kind
+            if given == "MATERIALIZED":
+                known.computed[column] = value
         name = f"otlp_{signal}"
         if name not in tables:
             raise InboxMissing(
@@ -211,7 +217,9 @@ def _rows(tables: dict[str, _Table], step: Step) -> str:
         if table.types.get(column, kind) != kind
     )
     rows = f"SELECT * REPLACE ({casts}) FROM ({step.select})" if casts else step.select  # noqa: S608 - the database's own SQL
-    return f"SELECT {', '.join(['*', *table.computed.values()])} FROM ({rows})" if table.computed else rows  # noqa: S608 - as above
+    for added in filter(None, (table.fleeting, table.computed)):
+        rows = f"SELECT {', '.join(['*', *added.values()])} FROM ({rows})"  # noqa: S608 - as above
+    return rows
 
 
 def _keepers(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Keeper]:

@@ -95,13 +95,11 @@ class World:
 
 @pytest.fixture
 def world(engine: Any) -> World:
-    """A tenant of this test alone."""
-    return World(engine)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _idle_time(engine: Any) -> None:
-    engine.database.command("INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', 1800)")
+    """A tenant of this test alone, whose sessions are abandoned after half an hour."""
+    made = World(engine)
+    values = f"('{made.tenant}', 1800)"
+    engine.database.command(f"INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES {values}")
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from collector.query import questions
 
+README = Path(questions.__file__).parents[1] / "README.md"
 SQL = Path(questions.__file__).parent / "sql"
 EVERY = sorted(file.stem for file in SQL.glob("*.sql"))
 NOTHING = {"since": "1980-01-01", "until": "1980-01-02", "session": "nobody's", "tenant": "nobody", "steps": ["a", "b"]}
@@ -78,3 +80,14 @@ def test_the_table() -> None:
     assert len(lines) == 2 + len(questions.names())
     assert "| `journey` | What happened in this session, in order? | `session`, `tenant` |" in lines
     assert not any(name in questions.names() for name in ("tail", "sessions", "missing_sequence_numbers"))
+
+
+def test_the_table_in_readme() -> None:
+    """The table of questions in collector/README.md is the one that their comments make."""
+    text = README.read_text()
+    found = re.search(r"(<!-- questions:.*?-->\n)(.*?)(<!-- end -->)", text, re.DOTALL)
+    assert found
+    if os.environ.get("REGENERATE"):
+        README.write_text(text[: found.start(2)] + questions.table() + "\n" + text[found.end(2) :])
+    else:
+        assert found[2].strip() == questions.table(), "run: REGENERATE=1 make test"

@@ -370,7 +370,6 @@ def test_one_conversation(client: Any, session: str) -> None:
     assert told == [
         ("01.000", 1, "user", "Will it rain?"),
         ("01.500", 1, "tool", ""),
-        ("01.500", 1, "tool", ""),
         ("03.000", 1, "assistant", "Yes."),
         ("03.500", 2, "user", "Thanks"),
     ]
