@@ -45,8 +45,9 @@ OF_POINT: dict[str, dict[str, Any]] = {
 }
 OF_METRIC: dict[str, dict[str, Any]] = {"sum": {"is_monotonic": True, "aggregation_temporality": 2}}
 TABLES = "SELECT name, engine FROM system.tables WHERE database = 'otel' AND engine LIKE '%MergeTree' ORDER BY name"
-COLUMNS = "SELECT name, type FROM system.columns WHERE database = 'otel' AND table = {table:String} ORDER BY position"
-OWN = {"schema_migrations", "tenant_settings"}  # written by the collector itself, with the time
+COLUMNS = """SELECT name, type FROM system.columns
+WHERE database = 'otel' AND table = {table:String} AND default_kind != 'EPHEMERAL' ORDER BY position"""
+OWN = {"schema_migrations", "tenant_settings", "model_prices"}  # written by the collector itself, with the time
 
 
 def bodies(now: int) -> list[tuple[Signal, bytes, str]]:

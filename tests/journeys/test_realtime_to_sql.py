@@ -92,4 +92,4 @@ def test_a_conversation(collector: CollectorProcess) -> None:
         "completed",
     )
     assert (row["tool_calls"], row["errors"], row["input_tokens"], row["output_tokens"]) == (1, 0, 360, 90)
-    assert row["assistant_responses"] == 3
+    assert row["assistant_responses"] == 2, "the call of a tool answers nobody"
