@@ -48,12 +48,9 @@ CONVERSATION = [
 ]
 TOTAL = tuple(map(sum, zip(*TOKENS, strict=True)))
 EVERY = [*DIALECTS, *RECORDINGS]
-# What needs frameworks of 400 MB is left to `make dialects`.
-WANTED = [
-    name
-    for name in EVERY
-    if name in RECORDINGS or DIALECTS[name].environment == "libraries" or os.environ.get("DIALECTS") == "all"
-]
+# Three kinds of carriers; `make dialects` records all, with frameworks of 400 MB.
+SHORT = {"openinference", "langfuse", "otel_genai_legacy", *RECORDINGS}
+WANTED = EVERY if os.environ.get("DIALECTS") == "all" else [name for name in EVERY if name in SHORT]
 
 TRANSCRIPT = """SELECT turn, role, text, tool_name, tool_call_id, tool_arguments, tool_result
 FROM otel.transcript WHERE session_id = {session:String}"""
