@@ -12,43 +12,43 @@ CREATE OR REPLACE VIEW otel.transcript AS
 SELECT
   tenant,
   session_id,
-  ts,
-  toUInt32(sum(role = 'user') OVER (PARTITION BY tenant, session_id ORDER BY ts, place, span_id ROWS UNBOUNDED PRECEDING)) AS turn,
+  at AS ts,
+  toUInt32(sum(role = 'user') OVER (PARTITION BY tenant, session_id ORDER BY at, place, span ROWS UNBOUNDED PRECEDING)) AS turn,
   role,
-  text,
+  said AS text,
   tool_name,
   tool_call_id,
   tool_arguments,
   tool_result,
-  model,
-  span_id
+  of_model AS model,
+  span AS span_id
 FROM
 (
-  SELECT *, lagInFrame((role, text), 1, ('', '')) OVER (PARTITION BY tenant, session_id ORDER BY ts, place, span_id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
+  SELECT *, lagInFrame((role, said), 1, ('', '')) OVER (PARTITION BY tenant, session_id ORDER BY at, place, span ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
   FROM
   (
-    SELECT *, max(own AND role != 'tool') OVER (PARTITION BY tenant, session_id, role, text) AS recorded
+    SELECT *, max(own AND role != 'tool') OVER (PARTITION BY tenant, session_id, role, said) AS recorded
     FROM
     (
       SELECT
         tenant, session_id, role,
         min(source) = 0 AS own,
-        argMin(at, (source, at)) AS ts,
-        argMin(position, (source, at)) AS place,
-        argMin(said, (source, at)) AS text,
+        argMin(ts, (source, ts)) AS at,
+        argMin(position, (source, ts)) AS place,
+        argMin(text, (source, ts)) AS said,
         argMin(tool, (tool = '', source)) AS tool_name,
         max(found_id) AS tool_call_id,
         argMin(arguments, (arguments = '', source)) AS tool_arguments,
         argMin(result, (result = '', source)) AS tool_result,
-        if(role = 'assistant', argMin(of_model, (source, at)), '') AS model,
-        argMin(span, (source, at)) AS span_id
+        if(role = 'assistant', argMin(model, (source, ts)), '') AS of_model,
+        argMin(span_id, (source, ts)) AS span
       FROM
       (
         SELECT *, if(call_id != '' OR role != 'tool', call_id, max(if(source IN (1, 3), call_id, '')) OVER (PARTITION BY tenant, session_id, role, tool, nth)) AS found_id
         FROM
         (
           SELECT * EXCEPT (tool, call_id, orphan), if(orphan, '', call_id) AS call_id, if(orphan AND tool = '', replaceRegexpOne(mentioned, '_\\d+$', ''), tool) AS tool,
-            if(role = 'tool', row_number() OVER (PARTITION BY tenant, session_id, role, tool, source ORDER BY at, position), 0) AS nth
+            if(role = 'tool', dense_rank() OVER (PARTITION BY tenant, session_id, role, tool, source ORDER BY ts, span_id, position), 0) AS nth
           FROM
           (
             SELECT *, call_id AS mentioned, role = 'tool' AND source = 2 AND countIf(source != 2) OVER (PARTITION BY tenant, session_id, role, call_id) = 0 AS orphan
@@ -57,12 +57,12 @@ FROM
         )
       )
       GROUP BY tenant, session_id, role, multiIf(
-        role != 'tool', identity,
+        role != 'tool', toString(identity),
         found_id != '', found_id,
         concat(tool, ' ', toString(nth)))
     )
   )
   WHERE own OR role = 'tool' OR NOT recorded
 )
-WHERE own OR role = 'tool' OR (role, text) != before
+WHERE own OR role = 'tool' OR (role, said) != before
 ORDER BY session_id, ts, place, span_id
