@@ -1,10 +1,10 @@
--- What a model was asked, what it answered, and its instructions, [asked, answered, instructions], as otel_messages: of whatever
--- dialect. `known` are the attributes by otel_aliases, `events` the texts of the span events of a prompt and its completion.
+-- What a model was asked, what it answered, and its instructions, [asked, answered, instructions], as messages of the GenAI
+-- conventions in JSON, whatever dialect wrote them. `known` are the attributes by otel_aliases, `events` the texts of the span events of a prompt and its completion.
 CREATE OR REPLACE FUNCTION otel_said AS (known, attributes, events) ->
   arrayMap(
-    (standard, prefix, other, role) -> otel_messages(if(
-      position(standard, '"parts"') > 0, standard,
-      otel_canonical(multiIf(standard != '', standard, prefix != '', otel_unflatten(attributes, prefix), other), role))),
+    (standard, prefix, other, role) -> concat(
+      if(position(standard, '"parts"') > 0, standard, ''),
+      otel_canonical(multiIf(position(standard, '"parts"') > 0, '', standard != '', standard, prefix != '', otel_unflatten(attributes, prefix), other), role)),
     [
       known['asked'],
       known['answered'],

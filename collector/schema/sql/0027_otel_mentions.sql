@@ -2,7 +2,7 @@
 -- asked, and the answer. Every call repeats the history: new is what stands behind the last message of the assistant, of which the
 -- calls of tools are kept, too. What stands behind the last question is the beginning of the answer. As otel_traces.Messages
 -- keeps them: (role, text, call_id, tool, arguments, result, source, position, asked, identity, opens).
-CREATE OR REPLACE FUNCTION otel_mentions AS (said, dialect) ->
+CREATE OR REPLACE FUNCTION otel_mentions AS (said, in_pieces) ->
   arrayFlatten(arrayMap(
     asked -> arrayMap(
       news -> arrayMap(
@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION otel_mentions AS (said, dialect) ->
           arrayMap(
             (t, i) -> ('tool', '', t.2, t.3, t.4, otel_result(t.5), multiIf(t.1, 2, place < 1000000, 3, 1), place + i, place = least(length(news), 999) * 1000 AND place > 0, 0, 0),
             m.3, arrayEnumerate(m.3))),
-        arrayConcat(said[3], arrayFilter(m -> m.1 = 'system', said[1]), news, [otel_answer(said[2], dialect)]),
+        arrayConcat(said[3], arrayFilter(m -> m.1 = 'system', said[1]), news, [otel_answer(said[2], in_pieces)]),
         arrayConcat(
           arrayResize([0], length(said[3]) + arrayCount(m -> m.1 = 'system', said[1]), 0),
           arrayMap(i -> least(i, 999) * 1000, arrayEnumerate(news)),

@@ -9,7 +9,7 @@ CREATE DICTIONARY IF NOT EXISTS otel.messages_of_span
 )
 PRIMARY KEY Tenant, TraceId, SpanId
 SOURCE(CLICKHOUSE(QUERY '
-  SELECT Tenant, TraceId, SpanId, toJSONString(CAST(otel_mentions(said, \'\'), \'Array(Tuple(role String, text String, call_id String, tool String, arguments String, result String, source UInt8, position UInt32, asked Bool, identity UInt64, opens Bool))\')) AS Messages
+  SELECT Tenant, TraceId, SpanId, toJSONString(CAST(otel_mentions(said, 0), \'Array(Tuple(role String, text String, call_id String, tool String, arguments String, result String, source UInt8, position UInt32, asked Bool, identity UInt64, opens Bool))\')) AS Messages
   FROM
   (
     SELECT CAST(Tenant, \'String\') AS Tenant, TraceId, SpanId,
