@@ -7,7 +7,7 @@ CREATE OR REPLACE FUNCTION otel_mentions AS (said, in_pieces) ->
     asked -> arrayMap(
       news -> arrayMap(
         (m, place) -> arrayConcat(
-          if(m.2 = '' OR m.1 = 'tool' OR (m.1 = 'assistant' AND place < 1000000), [], [(
+          if((m.2 = '' AND place != least(length(news), 999) * 1000) OR m.1 = 'tool' OR (m.1 = 'assistant' AND place < 1000000), [], [(
             m.1, m.2, '', '', '', '', 4, place, place = least(length(news), 999) * 1000 AND place > 0,
             if(place < 1000000, cityHash64(m.1, m.2, if(place = 0, 0, arrayCount(o -> o.1 = m.1 AND o.2 = m.2, asked))), 0),
             place BETWEEN 1 AND 999999 AND news[1].1 != 'assistant')]),
