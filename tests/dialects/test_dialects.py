@@ -8,13 +8,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import exporter_rows
 import httpx
 import pytest
+from exporter_rows import COLUMNS
 from model_server import (
     ANSWER,
     ARGUMENTS,
@@ -162,6 +166,45 @@ def test_the_fields(recorded: tuple[str, str, str, str, CollectorProcess]) -> No
             "cost": all(row["cost_usd"] is not None for row in calls),
         }
     )
+
+
+# What must be the same however the rows came.
+SAME = (
+    """SELECT turn, role, text, tool_name, tool_call_id, tool_arguments, tool_result, model FROM otel.transcript
+    WHERE session_id = '{session}' ORDER BY ts""",
+    """SELECT type, role, input_text, output_text, provider, model, response_model, input_tokens, output_tokens,
+        cached_tokens, reasoning_tokens, toString(cost_usd), finish_reason, tool_name, tool_call_id, tool_arguments,
+        tool_result, user_id, agent_name, dialect
+    FROM otel.interactions WHERE service = '{service}' ORDER BY ts, span_id""",
+    """SELECT session_id, user_id, interactions, user_messages, assistant_responses, tool_calls, errors, input_tokens,
+        output_tokens, toString(cost_usd), model
+    FROM otel.sessions WHERE service = '{service}' ORDER BY session_id""",
+)
+
+
+def test_rows_of_the_exporter(recorded: tuple[str, str, str, str, CollectorProcess]) -> None:
+    """The same spans and log records, inserted as the OpenTelemetry Collector's exporter does, read the same."""
+    _, service, session, _, collector = recorded
+    questions = [sql.format(service=service, session=session) for sql in SAME]
+    rows = {
+        table: collector.ask(
+            f"SELECT {', '.join(columns)} FROM otel.{table} WHERE ServiceName = {{service:String}}", service=service
+        )
+        for table, columns in COLUMNS.items()
+    }
+    assert rows["otel_traces"]
+    done = subprocess.run(
+        [sys.executable, str(Path(exporter_rows.__file__))],
+        input=json.dumps({"rows": {table: found for table, found in rows.items() if found}, "questions": questions}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for question, found in zip(questions, json.loads(done.stdout), strict=True):
+        assert found == [list(row.values()) for row in collector.ask(question)], question
+        assert found
 
 
 def _family(dialect: str) -> str:

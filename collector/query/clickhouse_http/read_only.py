@@ -17,7 +17,7 @@ call AI services, and `EXISTS default.name`, which asks for a file. So a stateme
 
 Who reads for one tenant reads through row policies and grants (`collector.access.row_policies`). The guard closes to
 them what policies and grants do not know: tables of `system` that tell of everybody, EXPLAIN, names that only the
-engine would see (identifiers sent as parameters), and functions that ask a dictionary, or that we made of one that does.
+engine would see (identifiers sent as parameters), and functions that ask a dictionary, ours included.
 """
 
 from __future__ import annotations

@@ -16,18 +16,18 @@ SELECT
   toUInt32(turn) AS turn,
   CAST(tupleElement(r, 4), 'String') AS role,
   tupleElement(r, 5) AS text,
-  tupleElement(r, 7) AS tool_name,
-  tupleElement(r, 8) AS tool_call_id,
-  tupleElement(r, 9) AS tool_arguments,
-  tupleElement(r, 10) AS tool_result,
-  tupleElement(r, 11) AS model,
+  tupleElement(r, 8) AS tool_name,
+  tupleElement(r, 9) AS tool_call_id,
+  tupleElement(r, 10) AS tool_arguments,
+  tupleElement(r, 11) AS tool_result,
+  tupleElement(r, 7) AS model,
   tupleElement(r, 3) AS span_id
 FROM
 (
   SELECT
     tenant,
     session_id,
-    arraySort(groupArray((at, place, span, role, said, own, tool_name, tool_call_id, tool_arguments, tool_result, of_model))) AS found,
+    arraySort(groupArray(tupleConcat(first, call))) AS found,
     arrayMap(m -> (tupleElement(m, 4), tupleElement(m, 5)), arrayFilter(m -> tupleElement(m, 6), found)) AS recorded,
     arrayFilter(m -> tupleElement(m, 6) OR tupleElement(m, 4) = 'tool' OR NOT has(recorded, (tupleElement(m, 4), tupleElement(m, 5))), found) AS kept,
     arrayFilter(
@@ -36,17 +36,10 @@ FROM
   FROM
   (
     SELECT
-      tenant, session_id, role,
-      min(source) = 0 AS own,
-      argMin(ts, (source, ts)) AS at,
-      argMin(position, (source, ts)) AS place,
-      argMin(text, (source, ts)) AS said,
-      argMin(tool, (tool = '', source)) AS tool_name,
-      max(found_id) AS tool_call_id,
-      argMin(arguments, (arguments = '', source)) AS tool_arguments,
-      argMin(result, (result = '', source)) AS tool_result,
-      if(role = 'assistant', argMin(model, (source, ts)), '') AS of_model,
-      argMin(span_id, (source, ts)) AS span
+      tenant,
+      session_id,
+      argMin((ts, position, span_id, role, text, source = 0, if(role = 'assistant', model, '')), (source, ts)) AS first,
+      (argMin(tool, (tool = '', source)), max(found_id), argMin(arguments, (arguments = '', source)), argMin(result, (result = '', source))) AS call
   FROM
   (
     SELECT *, if(call_id != '' OR role != 'tool', call_id, max(if(source IN (1, 3), call_id, '')) OVER (PARTITION BY tenant, session_id, role, tool, nth)) AS found_id

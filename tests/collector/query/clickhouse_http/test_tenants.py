@@ -353,7 +353,7 @@ KEY = f"('{THEIRS}', '{TRACE.hex()}', '{SPAN.hex()}')"
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Two tenants with the same trace and span ids: a model call told by log records, in a session an agent's run names."""
+    """Two tenants with the same ids: a model call told by log records, in a session an agent's run names."""
     folder = tmp_path_factory.mktemp("twins") / "data"
     keys = {tenant: add_key(folder, Scope.INGEST, Scope.READ, tenant=tenant) for tenant in (OURS, THEIRS)}
     everybody = add_key(folder, Scope.READ, tenant="*")
@@ -400,7 +400,7 @@ def test_what_log_records_tell(twins: House, statement: str, both: str) -> None:
         f"SELECT arrayMap(k -> dictHas('otel.messages_of_span', k), [{KEY}])",
         f"SELECT (SELECT dictGet('otel.messages_of_span', 'Messages', {KEY}))",
         f"SELECT * APPLY(x -> dictHas('otel.messages_of_span', x)) FROM (SELECT {KEY})",
-        f"SELECT 1 SETTINGS additional_table_filters = {{'otel.otel_traces': 'dictHas(\\'d\\', 1)'}}",
+        "SELECT 1 SETTINGS additional_table_filters = {'otel.otel_traces': 'dictHas(\\'d\\', 1)'}",
     ],
     ids=lambda text: text[:60],
 )

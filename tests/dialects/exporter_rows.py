@@ -1,0 +1,50 @@
+"""Rows as the OpenTelemetry Collector's ClickHouse exporter inserts them, read through our views.
+
+A process of its own, as a process has one embedded engine: the tables' rows and the questions come in as JSON on
+standard input, the answers go out as JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from collector.clickhouse import ClickHouse
+from collector.schema import migrator
+
+# What its INSERT statements name (exporter/clickhouseexporter/internal/sqltemplates).
+COLUMNS = {
+    "otel_traces": [
+        *("Timestamp", "TraceId", "SpanId", "ParentSpanId", "TraceState", "SpanName", "SpanKind", "ServiceName"),
+        *("ResourceAttributes", "ScopeName", "ScopeVersion", "SpanAttributes", "Duration", "StatusCode"),
+        *("StatusMessage", "Events.Timestamp", "Events.Name", "Events.Attributes"),
+        *("Links.TraceId", "Links.SpanId", "Links.TraceState", "Links.Attributes"),
+    ],
+    "otel_logs": [
+        *("Timestamp", "TraceId", "SpanId", "TraceFlags", "SeverityText", "SeverityNumber", "ServiceName", "Body"),
+        *("ResourceSchemaUrl", "ResourceAttributes", "ScopeSchemaUrl", "ScopeName", "ScopeVersion"),
+        *("ScopeAttributes", "LogAttributes", "EventName"),
+    ],
+}
+
+
+def main() -> None:
+    """Insert, ask, answer."""
+    order: dict[str, Any] = json.load(sys.stdin)
+    with tempfile.TemporaryDirectory() as folder:
+        database = ClickHouse(Path(folder), None)
+        migrator.migrate(database)
+        database.command("INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', 1800)")
+        for table, rows in order["rows"].items():
+            block = "\n".join(map(json.dumps, rows)).encode()
+            database._client.raw_insert(f"otel.{table}", COLUMNS[table], block, fmt="JSONEachRow")
+        answers = [database._client.query(sql).result_rows for sql in order["questions"]]
+        json.dump(answers, sys.stdout, default=str)
+        database.close()
+
+
+if __name__ == "__main__":
+    main()
