@@ -211,3 +211,31 @@ def test_other_interactions_are_no_messages(conversation: Conversation) -> None:
     conversation.add(interaction__type="error", interaction__message="broke")
     conversation.add(gen_ai__operation__name="invoke_agent")
     assert conversation.read() == []
+
+
+def test_spans_without_ids(engine: Any, exporter: Any, row: Row) -> None:
+    """Spans that have no ids are not one span: each says its own."""
+    session, now = secrets.token_hex(8), time.time_ns()
+    said = [{"session.id": session, "interaction.type": "user_message", "interaction.message": text} for text in "ab"]
+    exporter(*(row(each, ts=now + n * SECOND, TraceId="", SpanId="") for n, each in enumerate(said)))
+    found = engine.ask("SELECT turn, text FROM otel.transcript WHERE session_id = {session:String}", session=session)
+    assert found == [(1, "a"), (2, "b")]
+
+
+def test_a_span_that_came_twice(conversation: Conversation) -> None:
+    """The same span from two senders is one: a message, and calls of a tool that have no ids."""
+    conversation.says("hello")
+    conversation.uses("", "1")
+    conversation.uses("", "2")
+    conversation._rows *= 2
+    assert conversation.read("turn, role, text, tool_result") == [
+        (1, "user", "hello", ""),
+        (1, "tool", "", "1"),
+        (1, "tool", "", "2"),
+    ]
+
+
+def test_an_unfinished_answer_is_no_question(conversation: Conversation) -> None:
+    """A call that gives the beginning of its answer still asks what stands before it."""
+    conversation.generates(user("count"), assistant("one,"), output=assistant("two"))
+    assert conversation.read() == [(1, "user", "count"), (1, "assistant", "two")]
