@@ -21,7 +21,7 @@ FROM otel.otel_traces
 ARRAY JOIN if(
   InteractionType = 'agent_run',
   JSONExtract(dictGet('otel.mentions_of_trace', 'Mentions', (CAST(Tenant, 'String'), TraceId)), 'Array(Tuple(String, String, Int64, String, String, String, String, String, String, UInt8, UInt32, UInt64))'),
-  otel_mentions_told(otel_messages_told(InteractionType, Messages, Tenant, TraceId, SpanId), SpanId, ParentSpanId, Model, ToolName, Timestamp, DurationMs)) AS m
+  otel_mentions_told(otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, Messages, Tenant, TraceId, SpanId), SpanId, ParentSpanId, Model, ToolName, Timestamp, DurationMs)) AS m
 WHERE InteractionType IN ('user_message', 'assistant_response', 'audio_input', 'audio_output', 'tool_call', 'tool_response', 'generation', 'agent_run')
   AND (InteractionType != 'agent_run' OR (Dialect != 'otel_interactions' AND NOT SessionIsTrace))
   AND (text != '' OR role = 'tool')
