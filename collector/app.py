@@ -21,7 +21,7 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from collector import datadir, health, tls, unix_socket
+from collector import datadir, health, reference_data, tls, unix_socket
 from collector.access import row_policies
 from collector.access.admission import Admission
 from collector.access.doorman import Doorman, presented
@@ -151,7 +151,9 @@ class Collector:
         if count := migrator.migrate(database):
             log.info("schema: %d migrations applied", count)
         idle = self._settings.session_idle_seconds
-        database.command(f"INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', {idle:f})")  # noqa: S608 - a float
+        reference_data.write_idle_seconds(database, idle, self._settings.idle_seconds_of_tenant)
+        if self._settings.model_prices:
+            reference_data.write_prices(database, self._settings.model_prices)
         self._data.record_format(version("otel-interactions"), migrator.newest(), self._settings.database)
 
     def _prepare_or_put_off(self, database: ClickHouse) -> Callable[[], None] | None:

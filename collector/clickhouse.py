@@ -76,6 +76,10 @@ class ClickHouse:
         """Run a query and return its rows; `{name:Type}` in it are the parameters."""
         return list(self._client.query(sql, parameters=dict(parameters or {})).result_rows)
 
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert a few rows."""
+        self._client.insert(table, rows, column_names=list(columns))
+
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""
         if self.embedded and not _GLOB.search(str(path)):  # the engine reads the file itself, no copy

@@ -25,6 +25,7 @@ _KINDS = {
     str(Path): "folder",
     str(Path | None): "file",
 }
+_SECONDS = re.compile(r"\d+(\.\d+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
 _LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
 _SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
@@ -177,6 +178,14 @@ class Settings(BaseSettings):
         le=365 * _DAY,
         description="Seconds without activity after which a session nobody ended reads as abandoned.",
     )
+    tenant_idle_seconds: str = Field(
+        "",
+        description="Like --session-idle-seconds, for single tenants: acme=600,beta=86400.",
+    )
+    model_prices: Path | None = Field(
+        None,
+        description="A CSV file of prices of models to add at the start, with the columns of otel.model_prices.",
+    )
     drain_seconds: float = Field(
         30.0,
         ge=0,
@@ -215,7 +224,9 @@ class Settings(BaseSettings):
         """Where the keys are."""
         return self.keys_file or self.data_dir / "keys.json"
 
-    @field_validator("grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca", mode="before")
+    @field_validator(
+        "grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca", "model_prices", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, path: Any) -> Any:
         """Take an empty path for none, as Compose files write it."""
@@ -229,6 +240,24 @@ class Settings(BaseSettings):
         if not all(origin == "*" or _ORIGIN.fullmatch(origin) for origin in origins):
             raise ValueError("an origin is scheme://host or scheme://host:port, without a path")
         return ",".join(origins)
+
+    @field_validator("tenant_idle_seconds")
+    @classmethod
+    def _idle_times(cls, given: str) -> str:
+        """Refuse what is no list of tenant=seconds."""
+        for each in filter(None, given.split(",")):
+            tenant, equals, seconds = each.partition("=")
+            if not (
+                tenant.strip() and equals and _SECONDS.fullmatch(seconds.strip()) and 0 < float(seconds) <= 365 * _DAY
+            ):
+                raise ValueError("it is tenant=seconds, and of several with commas between them")
+        return given
+
+    @property
+    def idle_seconds_of_tenant(self) -> dict[str, float]:
+        """After how many seconds a session is abandoned, for tenants that have a time of their own."""
+        pairs = (each.partition("=") for each in filter(None, self.tenant_idle_seconds.split(",")))
+        return {tenant.strip(): float(seconds) for tenant, _, seconds in pairs}
 
     @field_validator("clickhouse_url")
     @classmethod

@@ -1,4 +1,5 @@
--- Settings of each tenant, the row of tenant '' holds for those without one. The collector writes '' when it starts.
+-- Settings of each tenant, the row of tenant '' holds for those without one, or with 0. The collector writes them when it starts
+-- (--session-idle-seconds, --tenant-idle-seconds).
 CREATE TABLE IF NOT EXISTS otel.tenant_settings
 (
   tenant String,

@@ -7,7 +7,7 @@ CREATE OR REPLACE VIEW otel.sessions AS
 WITH
   (SELECT argMax(session_idle_seconds, updated_at) FROM otel.tenant_settings WHERE tenant = '') AS default_idle_seconds,
   (SELECT mapFromArrays(groupArray(t), groupArray(s)) FROM (
-    SELECT tenant AS t, argMax(session_idle_seconds, updated_at) AS s FROM otel.tenant_settings WHERE tenant != '' GROUP BY tenant)
+    SELECT tenant AS t, argMax(session_idle_seconds, updated_at) AS s FROM otel.tenant_settings WHERE tenant != '' GROUP BY tenant HAVING s > 0)
   ) AS idle_seconds_of
 SELECT
   tenant,

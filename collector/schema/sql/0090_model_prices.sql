@@ -2,7 +2,8 @@
 -- computed when asked (query/sql/tokens_and_cost.sql), by the price that was valid on the day of the call (UTC). A call of a
 -- model that is not here has no cost (NULL), not 0. What a span says itself (interaction.cost_usd) goes before all of this.
 --
--- To add a price, or a new one from some day on (nothing is changed or deleted, the last one inserted for a day holds):
+-- To add a price, or a new one from some day on (nothing is changed or deleted, the last one inserted for a day holds), start the
+-- collector with --model-prices FILE, or on a server:
 --   INSERT INTO otel.model_prices (provider, model, valid_from, input_usd, cached_input_usd, output_usd)
 --   VALUES ('openai', 'my-model-*', '2026-01-01', 1.5, 0.15, 6)
 -- With a `tenant` it holds for that tenant alone and goes before everybody's.
