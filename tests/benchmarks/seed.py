@@ -112,8 +112,8 @@ def insert(
 
 def counted(database: ClickHouse, seconds: float) -> Seeded:
     """Count what is there."""
-    what = "count(), uniqExact(SessionId), uniqExactIf(UserId, UserId != '')"
-    (rows, sessions, users) = database.rows(f"SELECT {what} FROM otel.otel_traces")[0]
+    rows = database.rows("SELECT count() FROM otel.otel_traces")[0][0]
+    sessions, users = database.rows("SELECT count(), uniqExact(user_id) FROM otel.sessions")[0]
     disk = database.rows("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'otel'")[0][0]
     return Seeded(rows, sessions, users, seconds, disk)
 

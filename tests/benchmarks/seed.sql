@@ -82,7 +82,7 @@ FROM
       kind = 'generation' AND NOT own, arraySlice(arrayConcat(
         history,
         [message('user', question(asked(session, turn)))],
-        if(nth = 2, [calling(session, turn), called(session, turn)], [])), -20),
+        if(nth = 2 AND uses_tool(session, turn), [calling(session, turn), called(session, turn)], [])), -20),
       says != '', [message('user', says)],
       []) AS heard,
     multiIf(
