@@ -1,15 +1,18 @@
 """Interactions as life has them, any number, in an embedded ClickHouse: `seed.py --rows 20000000 --data-dir DIR`.
 
-They are made by the engine in SQL (seed.sql) and go into otel_traces as the collector's do, so that every column and every
-materialized view does its normal work. People talk by day more than by night, some have hundreds of sessions and most
-a few, most sessions are short; a tenth of them was recorded by OpenTelemetry's instrumentation of a model's library and not by our
-SDK. The same seed, number and end make the same rows.
+They are made by the engine in SQL (seed.sql) and go into otel_traces as the collector's do, so that every column and
+every materialized view does its normal work. People talk by day more than by night, some have hundreds of sessions and
+most a few, most sessions are short; a tenth of them was recorded by OpenTelemetry's instrumentation of a model's library
+and not by our SDK. The same seed, number and end make the same rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,8 +32,35 @@ ROWS_OF_A_SESSION = 40.0  # on average, found by counting
 SESSIONS_OF_A_USER = 1.6  # likewise: of so many users as there may be, most have any
 LONGEST = timedelta(hours=9)  # 240 turns of two minutes and what follows the last
 ROWS_AT_ONCE = 170_000  # in one insert, six hours of 20 million: some 0.5 GB of memory
-SHARE_OF_HOUR = (2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 13, 13, 12, 12, 13, 13, 12, 11, 10, 10, 9, 7, 5, 3)  # from midnight, UTC
+SHARE_OF_HOUR = (
+    2,
+    1,
+    1,
+    1,
+    1,
+    2,
+    4,
+    7,
+    10,
+    12,
+    13,
+    13,
+    12,
+    12,
+    13,
+    13,
+    12,
+    11,
+    10,
+    10,
+    9,
+    7,
+    5,
+    3,
+)  # from midnight, UTC
 SHARE_OF_WEEKEND = 0.6
+MEMORY_BYTES = 6 * 2**30
+NOTE = "seed.json"  # in the data directory: what it was made of
 SETTINGS = {
     "max_threads": "2",
     "min_insert_block_size_rows": str(2**40),  # one part for each insert and day, as a segment of the journal makes
@@ -64,17 +94,20 @@ def seed(
     rows: int,
     *,
     number: int = SEED,
-    until: datetime | None = None,
+    until: datetime,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Seeded:
-    """Make about so many interactions of the 30 days before `until` (now); tell the share that is done as it goes."""
-    began, end = time.monotonic(), (until or datetime.now(UTC)).replace(microsecond=0)
+    """Make about so many interactions of the 30 days before `until`; tell the share that is done as it goes.
+
+    Merges go on as in a collector; nothing is merged on purpose.
+    """
+    began = time.monotonic()
     sessions = math.ceil(rows / ROWS_OF_A_SESSION)
-    hours = list(hours_of(sessions, end))
+    hours = list(hours_of(sessions, until))
     database.command("INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', 1800)")
     parameters = {"seed": number, "users": math.ceil(sessions / SESSIONS_OF_A_USER)}
     for at_once, share in windows(hours, rows):
-        insert(database, hours, at_once, end, parameters)
+        insert(database, hours, at_once, until, parameters)
         progress(share)
     return counted(database, time.monotonic() - began)
 
@@ -118,34 +151,62 @@ def counted(database: ClickHouse, seconds: float) -> Seeded:
     return Seeded(rows, sessions, users, seconds, disk)
 
 
-def opened(folder: Path, **options: int) -> ClickHouse:
+def opened(folder: Path, memory_bytes: int = 0) -> ClickHouse:
     """Open the embedded engine of a data directory, with the newest schema."""
     folder.mkdir(parents=True, exist_ok=True)
-    database = ClickHouse(folder, None, **options)
+    database = ClickHouse(folder, None, memory_bytes=memory_bytes)
     migrator.migrate(database)
     return database
+
+
+def kept(folder: Path, rows: int, number: int = SEED, memory_bytes: int = 0) -> tuple[ClickHouse, datetime]:
+    """Open what was made of the same schema, seed and number of rows, or make it; return when it ends, too."""
+    note, wanted = folder / NOTE, fingerprint(rows, number)
+    if note.exists():
+        found = json.loads(note.read_text())
+        if found["made of"] == wanted:
+            return opened(folder, memory_bytes), datetime.fromisoformat(found["until"])
+        shutil.rmtree(folder)
+    until, database = datetime.now(UTC).replace(microsecond=0), opened(folder, memory_bytes)
+    print(told(seed(database, rows, number=number, until=until, progress=show), number, until), file=sys.stderr)
+    note.write_text(json.dumps({"made of": wanted, "until": until.isoformat()}))
+    return database, until
+
+
+def fingerprint(rows: int, number: int) -> str:
+    """Return what tells one seed from another: the schema, how the rows are made, which and how many."""
+    parts = [*(each.checksum for each in migrator.migrations()), SQL, str(ROWS_OF_A_SESSION), str(number), str(rows)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def show(share: float) -> None:
+    """Show how far it is."""
+    print(f"\r{share:6.1%}", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
+
+
+def told(done: Seeded, number: int, until: datetime) -> str:
+    """Say what was made, and what makes it again."""
+    return (
+        f"seed {number}, {DAYS} days until {until:%F %T} UTC: {done.rows:,} rows, {done.sessions:,} sessions, "
+        f"{done.users:,} users; {done.seconds:.0f} s, {done.disk_bytes / 2**30:.2f} GiB on disk"
+    )
 
 
 def main() -> None:
     """Fill a data directory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=20_000_000)
-    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--rows", type=int, default=20_000_000, help="about so many")
+    parser.add_argument("--data-dir", type=Path, required=True, help="as `otel-interactions serve` takes it")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument(
+        "--until", type=datetime.fromisoformat, help="when the last one happened, UTC; now unless given"
+    )
     chosen = parser.parse_args()
-    database = opened(chosen.data_dir, memory_bytes=6 * 2**30)
-    began = time.monotonic()
-
-    def progress(share: float) -> None:
-        print(f"\r{share:6.1%}  {time.monotonic() - began:5.0f} s", end="", file=sys.stderr, flush=True)
-
-    until = datetime.now(UTC).replace(microsecond=0)
-    done = seed(database, chosen.rows, number=chosen.seed, until=until, progress=progress)
-    print(file=sys.stderr)
-    print(f"seed {chosen.seed}, {DAYS} days until {until:%F %T} UTC")
-    print(f"{done.rows:,} rows, {done.sessions:,} sessions, {done.users:,} users")
-    print(f"{done.seconds:.0f} s, {done.disk_bytes / 2**30:.2f} GiB on disk")
+    until = (chosen.until or datetime.now(UTC)).replace(tzinfo=UTC, microsecond=0)
+    database = opened(chosen.data_dir, MEMORY_BYTES)
+    done = seed(database, chosen.rows, number=chosen.seed, until=until, progress=show)
     database.close()
+    print(told(done, chosen.seed, until))
 
 
 if __name__ == "__main__":

@@ -153,10 +153,10 @@ FROM
   (
     SELECT
       * EXCEPT (slot),
-      -- a process lives as long as what is inserted together, and numbers what it records in the order in which it ends
+      -- a process serves one tenant, lives as long as what is inserted together, and numbers what it records as that ends
       toUInt8(chance(session, 'shard') * 4) AS shard,
-      toString(reinterpretAsUUID(reverse(sipHash128({seed:UInt64}, {since:DateTime64(9, 'UTC')}, service, shard)))) AS instance,
-      row_number() OVER (PARTITION BY own, service, shard ORDER BY ended, session, turn, nth, kind) AS sequence
+      toString(reinterpretAsUUID(reverse(sipHash128({seed:UInt64}, {since:DateTime64(9, 'UTC')}, tenant, service, shard)))) AS instance,
+      row_number() OVER (PARTITION BY own, tenant, service, shard ORDER BY ended, session, turn, nth, kind) AS sequence
     FROM
     (
       SELECT
