@@ -363,7 +363,7 @@ def _key_ring(settings: Settings) -> KeyRing:
 
 def _separate_tenants(database: ClickHouse, data_dir: Path) -> bool:
     """Put row policies in force; nobody else may be connected yet. Tell whether they are."""
-    with row_policies.config(row_policies.tables(database)) as config:
+    with row_policies.config(row_policies.tables(database), row_policies.dictionaries(database)) as config:
         database.reopen(data_dir, config)
     if row_policies.in_force(database):
         return True

@@ -14,13 +14,16 @@ what.
 
 Open to tenants are the tables and views of our database with a column `tenant` or `Tenant`; rows of tenant '' are
 everybody's. Everything else in it is closed by the missing grant, also behind a view.
+
+Dictionaries know no row policies. Our views ask them for keys made of rows that were read, each with the tenant of its
+row, so tenants may (`dictGet`); what they write themselves may not (`query/clickhouse_http/read_only.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -38,6 +41,7 @@ WHERE c.database = '{DATABASE}' AND lower(c.name) = 'tenant' AND c.type IN ('Str
   AND (t.engine = 'View' OR endsWith(t.engine, 'MergeTree'))
 ORDER BY c.table
 """  # noqa: S608 - a constant
+_DICTIONARIES = f"SELECT name FROM system.dictionaries WHERE database = '{DATABASE}' ORDER BY name"  # noqa: S608 - as above
 _USERS = """<clickhouse>
 <profiles><default/></profiles>
 <quotas><default/></quotas>
@@ -73,9 +77,18 @@ def tables(database: ClickHouse) -> list[Table]:
     return [Table(str(name), str(column), bool(view)) for name, column, view in database.rows(_TABLES)]
 
 
+def dictionaries(database: ClickHouse) -> list[str]:
+    """Return the dictionaries that views ask, as the schema stands."""
+    return [str(name) for (name,) in database.rows(_DICTIONARIES)]
+
+
 @contextlib.contextmanager
-def config(found: list[Table]) -> Iterator[Path]:
+def config(found: list[Table], asked: Iterable[str] = ()) -> Iterator[Path]:
     """Give the configuration to open the engine with; it is read once, when the engine opens.
+
+    Args:
+        found: the tables and views that tenants may read.
+        asked: the dictionaries that these views ask.
 
     It lies where temporary files do: the engine takes the path as an option and splits it at `&`, which a data
     directory's name may have.
@@ -83,6 +96,7 @@ def config(found: list[Table]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="otel-interactions-") as name:
         folder = Path(name)
         grants = "".join(f"<query>GRANT SELECT ON {DATABASE}.{each.name}</query>" for each in found)
+        grants += "".join(f"<query>GRANT dictGet ON {DATABASE}.{name}</query>" for name in asked)
         policies = "".join(
             f"<{each.name}><filter>{escape(each.condition)}</filter></{each.name}>"
             for each in found

@@ -16,8 +16,8 @@ call AI services, and `EXISTS default.name`, which asks for a file. So a stateme
    are applied before that; the clause then changes nothing and passes.
 
 Who reads for one tenant reads through row policies and grants (`collector.access.row_policies`). The guard closes to
-them what policies and grants do not know: tables of `system` that tell of everybody, EXPLAIN, and names that only the
-engine would see (identifiers sent as parameters).
+them what policies and grants do not know: tables of `system` that tell of everybody, EXPLAIN, names that only the
+engine would see (identifiers sent as parameters), and functions that ask a dictionary, or that we made of one that does.
 """
 
 from __future__ import annotations
@@ -145,6 +145,7 @@ class Catalogue:
     closed_databases: frozenset[str]  # their table names are file names
     table_functions: frozenset[str]  # lower case, without those that are ordinary functions too
     closed_functions: frozenset[str]
+    dictionary_functions: frozenset[str]  # those that ask a dictionary, which has every tenant's rows
 
 
 @dataclass
@@ -168,6 +169,10 @@ def catalogue(session: Session) -> Catalogue:
         names("SELECT name FROM system.databases WHERE engine NOT IN ('Atomic', 'Memory', 'Ordinary', 'Replicated')"),
         names("SELECT lower(name) FROM system.table_functions") - functions - _TABLE_FUNCTIONS,
         names("SELECT lower(name) FROM system.functions WHERE categories = 'AI'") | _FUNCTIONS,
+        names(
+            "SELECT lower(name) FROM system.functions"
+            " WHERE name ILIKE 'dict%' OR (origin = 'SQLUserDefined' AND create_query ILIKE '%dict%')"
+        ),
     )
 
 
@@ -291,6 +296,8 @@ class _Inspector:
         last = name.lower().rpartition(".")[2]
         if last in self._known.closed_functions or last in self._known.table_functions:
             raise read_only(f"Function {name} is not served here.")
+        if self._own and last in self._known.dictionary_functions:
+            raise closed(f"Function {name}")
 
     def _table_expression(self, node: Node) -> None:
         function = node.get("table_function")

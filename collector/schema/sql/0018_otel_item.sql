@@ -11,4 +11,4 @@ CREATE OR REPLACE FUNCTION otel_item AS (i) -> (
   concat(i.11, i.12, tupleElement(i.19, 1), tupleElement(i.20, 2), tupleElement(i.21, 2)),
   concat(i.13, i.14, i.15, tupleElement(i.19, 2), tupleElement(i.20, 3)),
   concat(i.16, i.17, i.18, if(i.1 IN ('tool', 'function') OR i.2 = 'tool_result', i.4, ''), tupleElement(i.21, 3)),
-  transform(lower(if(i.1 = '', i.2, i.1)), ['human', 'ai', 'model', 'function_call', 'developer', 'function', 'function_call_output', 'message'], ['user', 'assistant', 'assistant', 'assistant', 'system', 'tool', 'tool', ''], lower(if(i.1 = '', i.2, i.1))))
+  transform(lower(if(i.1 = '', i.2, i.1)), ['human', 'ai', 'model', 'function_call', 'developer', 'function', 'function_call_output', 'message'], ['user', 'assistant', 'assistant', 'assistant', 'system', 'tool', 'tool', '']))

@@ -12,4 +12,4 @@ CREATE OR REPLACE FUNCTION otel_canonical AS (messages, otherwise) ->
     arrayMap(
       items -> (items, arrayStringConcat(arrayFilter(t -> t != '', arrayPushFront(arrayMap(i -> i.2, arrayPopFront(items)), if(length(items) > 1 AND startsWith(items[1].2, '['), '', items[1].2))), '\n'), items[1].7),
       otel_items(otel_message_list(json)))), 'Array(Tuple(role String, parts Array(Tuple(type String, content String, id String, name String, arguments String, response String))))')),
-    if(messages IN ('', 'null'), [], [messages]))[1]
+    arrayFilter(json -> json NOT IN ('', 'null'), [messages]))[1]

@@ -1,19 +1,21 @@
--- What a model was asked and what it answered, [asked, answered], as otel_messages: of whatever dialect. `said` are the attributes
--- by otel_content_aliases, `events` the span's, as (name, attributes), `logged` what came as log records instead.
-CREATE OR REPLACE FUNCTION otel_said AS (said, attributes, events, logged) ->
+-- What a model was asked, what it answered, and its instructions, [asked, answered, instructions], as messages of the GenAI
+-- conventions in JSON, whatever dialect wrote them. `known` are the attributes by otel_aliases, `events` the texts of the span events of a prompt and its completion.
+CREATE OR REPLACE FUNCTION otel_said AS (known, attributes, events) ->
   arrayMap(
-    (given, canonical) -> otel_messages(if(position(given, '"parts"') > 0, given, canonical)),
-    [said['asked'], said['answered']] AS standard,
-    arrayMap(
-      (own, prefix, event, other, log, otherwise) -> if(position(own, '"parts"') > 0, '', otel_canonical(multiIf(
-        own != '', own,
-        prefix != '', otel_unflatten(attributes, prefix),
-        event != '', arrayFirst(e -> e.1 = concat('gen_ai.content.', event), events).2[concat('gen_ai.', event)],
-        other != '', other,
-        log), otherwise)),
-      standard,
-      multiIf(said['openinference'] != '', ['llm.input_messages.', 'llm.output_messages.'], said['openllmetry'] != '', ['gen_ai.prompt.', 'gen_ai.completion.'], ['', '']),
-      if(hasAny(events.1, ['gen_ai.content.prompt', 'gen_ai.content.completion']), ['prompt', 'completion'], ['', '']),
-      [said['input'], if(said['vercel_text'] != '' OR said['vercel_calls'] != '', concat('[{"content":', toJSONString(said['vercel_text']), ',"tool_calls":', if(said['vercel_calls'] = '', '[]', said['vercel_calls']), '}]'), said['output'])],
-      logged,
-      ['user', 'assistant']))
+    (standard, prefix, other, role) -> concat(
+      if(position(standard, '"parts"') > 0, standard, ''),
+      otel_canonical(multiIf(position(standard, '"parts"') > 0, '', standard != '', standard, prefix != '', otel_unflatten(attributes, prefix), other), role)),
+    [
+      known['asked'],
+      known['answered'],
+      multiIf(
+        known['instructions'] = '', '',
+        startsWith(known['instructions'], '['), concat('[{"role":"system","parts":', known['instructions'], '}]'),
+        concat('[{"role":"system","parts":[{"type":"text","content":', toJSONString(known['instructions']), '}]}]'))],
+    multiIf(known['flat_openinference'] != '', ['llm.input_messages.', 'llm.output_messages.', ''], known['flat_openllmetry'] != '', ['gen_ai.prompt.', 'gen_ai.completion.', ''], ['', '', '']),
+    arrayMap((event, otherwise) -> if(event != '', event, otherwise), events, [
+      known['input'],
+      if(known['vercel_text'] = '' AND known['vercel_calls'] = '', known['output'],
+        concat('[{"content":', toJSONString(known['vercel_text']), ',"tool_calls":', if(known['vercel_calls'] = '', '[]', known['vercel_calls']), '}]')),
+      '']),
+    ['user', 'assistant', 'system'])

@@ -73,8 +73,7 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces
     InteractionType IN ('user_message', 'audio_input'), 'user',
     InteractionType IN ('assistant_response', 'audio_output'), 'assistant',
     InteractionType IN ('tool_call', 'tool_response'), 'tool',
-    InteractionType = 'generation', otel_asked_role(SpanAttributes),
-    '') CODEC(ZSTD(1)),
+    '') COMMENT 'of a generation it is in Messages: otel_role' CODEC(ZSTD(1)),
   DurationMs Float64 MATERIALIZED if(Known['duration_ms'] != '', otel_number(Known['duration_ms']), Duration / 1e6) CODEC(ZSTD(1)),
   Provider LowCardinality(String) MATERIALIZED otel_provider(Known) CODEC(ZSTD(1)),
   Model LowCardinality(String) MATERIALIZED Known['model'] CODEC(ZSTD(1)),
@@ -106,7 +105,6 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces
     InteractionType != 'tool_call', '',
     Known['entity'] != '', Known['entity'],
     SpanName) CODEC(ZSTD(1)),
-  ToolIsCalled Bool MATERIALIZED Known['calls'] != '' OR match(otel_attribute(SpanAttributes, 'langfuse.observation.output'), '"tool_calls"\\s*:\\s*\\[\\s*\\{') OR (Dialect = 'pipecat' AND otel_attribute(SpanAttributes, 'output') = '') COMMENT 'where the messages in the shape of the GenAI conventions do not say it' CODEC(ZSTD(1)),
   AgentName LowCardinality(String) MATERIALIZED if(Known['agent_name'] = '' AND Known['traceloop'] = 'agent', Known['entity'], Known['agent_name']) CODEC(ZSTD(1)),
   AudioDurationMs Float64 MATERIALIZED otel_number(Known['audio_duration_ms']) CODEC(ZSTD(1)),
   AudioBytes UInt64 MATERIALIZED toUInt64(otel_number(Known['audio_bytes'])) CODEC(ZSTD(1)),
@@ -124,6 +122,10 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces
     has(Events.Name, 'exception'), Events.Attributes[indexOf(Events.Name, 'exception')]['exception.type'],
     '') CODEC(ZSTD(1)),
   Critical Bool MATERIALIZED Known['critical'] = 'true' CODEC(ZSTD(1)),
+  Messages Array(Tuple(role String, text String, call_id String, tool String, arguments String, result String, source UInt8, position UInt32, asked Bool, identity UInt64, opens Bool)) MATERIALIZED otel_messages_of(InteractionType, ScopeName, Known, SpanAttributes, [
+    Events.Attributes[indexOf(Events.Name, 'gen_ai.content.prompt')]['gen_ai.prompt'],
+    Events.Attributes[indexOf(Events.Name, 'gen_ai.content.completion')]['gen_ai.completion'],
+    '']) COMMENT 'what the span says of the conversation, each message once, not the whole history that a call repeats. `source` is who says it: 0 the application or the execution of a tool, 1 a model that calls a tool, 2 a model that is told the result, 3 the history of a call, 4 a model call. `position` is the place in the call, from 1,000,000 on in the answer. `asked` marks the last message of the question. Mentions of one message have one `identity`, 0 is a message of its own. `opens`: nobody answered before it in this history' CODEC(ZSTD(1)),
   Environment LowCardinality(String) MATERIALIZED if(
     ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'], ResourceAttributes['deployment.environment']) CODEC(ZSTD(1)),
   INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,

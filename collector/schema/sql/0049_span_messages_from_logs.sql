@@ -14,11 +14,12 @@ WITH
   arrayMap(m -> if(position(m, '"parts"') > 0, m, otel_canonical(m, role)), both) AS canonical,
   arrayMap(m -> if(startsWith(m, '[{'), concat(substring(m, 2, length(m) - 2), ','), ''), canonical) AS parts
 SELECT
+  Tenant,
   TraceId,
   SpanId,
   Timestamp,
-  cityHash64(System, Input, Output) AS Hash,
-  LogAttributes['gen_ai.system_instructions'] AS System,
+  cityHash64(Instructions, Input, Output) AS Hash,
+  if(startsWith(LogAttributes['gen_ai.system_instructions'], '['), concat('{"role":"system","parts":', LogAttributes['gen_ai.system_instructions'], '},'), '') AS Instructions,
   parts[1] AS Input,
   parts[2] AS Output
 FROM otel.otel_logs

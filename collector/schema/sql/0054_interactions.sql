@@ -1,9 +1,15 @@
 -- One row an interaction, for people: the spans that say they are one (interaction.type) and those of a dialect of GenAI.
 -- '' or 0 means absent, cost and metric value are NULL then, as 0 is a real value. A number that is none reads as absent, its
 -- text stays in `attributes`.
--- A view: what is filtered and counted are columns of otel_traces, computed once when a span is stored. Texts and what is
--- rarely asked are taken out of the attributes when somebody asks for them, so that no chart reads what people said.
+-- A view: what is filtered, counted and said are columns of otel_traces, computed once when a span is stored. What is rarely
+-- asked is taken out of the attributes when somebody asks for it. What came as log records is looked up by its span.
 CREATE OR REPLACE VIEW otel.interactions AS
+WITH
+  CAST(SpanAttributes, 'Map(String, String)') AS a,
+  CAST(Events.Attributes[indexOf(Events.Name, 'exception')], 'Map(String, String)') AS exception,
+  otel_messages_told(InteractionType, Messages, Tenant, TraceId, SpanId) AS said,
+  arrayFilter(m -> tupleElement(m, 9), said) AS asked,
+  arrayFirst(m -> tupleElement(m, 1) = 'tool' AND (tupleElement(m, 9) OR tupleElement(m, 7) = 0), said) AS used
 SELECT
   Tenant AS tenant,
   SessionId AS session_id,
@@ -17,9 +23,9 @@ SELECT
   InteractionType AS type,
   SpanName AS name,
   UserId AS user_id,
-  CAST(if(Role != '' OR InteractionType != 'generation', Role, arrayLast(m -> m.1 IN ('user', 'tool'), messages[1]).1), 'LowCardinality(String)') AS role,
-  if(notEmpty(messages[1]) AND InteractionType != 'tool_call', otel_message_text(arrayLast(m -> m.1 IN ('user', 'tool'), messages[1])), said['message']) AS input_text,
-  if(InteractionType = 'tool_call', '', otel_answer(messages[2], Dialect).2) AS output_text,
+  CAST(if(Role != '' OR InteractionType != 'generation', Role, tupleElement(asked[1], 1)), 'LowCardinality(String)') AS role,
+  if(empty(asked), a['interaction.message'], arrayStringConcat(arrayMap(m -> concat(tupleElement(m, 2), tupleElement(m, 6)), asked), '\n')) AS input_text,
+  tupleElement(arrayFirst(m -> tupleElement(m, 1) = 'assistant', said), 2) AS output_text,
   Provider AS provider,
   Model AS model,
   ResponseModel AS response_model,
@@ -31,9 +37,9 @@ SELECT
   FinishReason AS finish_reason,
   TtftMs AS ttft_ms,
   ToolName AS tool_name,
-  if(said['call_id'] != '', said['call_id'], arrayLast(m -> m.1 IN ('user', 'tool'), messages[1]).3[1].2) AS tool_call_id,
-  if(said['arguments'] = '' AND InteractionType = 'tool_call', otel_arguments(said['input']), said['arguments']) AS tool_arguments,
-  if(Dialect = 'otel_interactions', said['result'], otel_result(if(said['result'] = '' AND InteractionType = 'tool_call', said['output'], said['result']))) AS tool_result,
+  tupleElement(used, 3) AS tool_call_id,
+  tupleElement(used, 5) AS tool_arguments,
+  if(tupleElement(used, 9), '', tupleElement(used, 6)) AS tool_result,
   AudioDurationMs AS audio_duration_ms,
   AudioBytes AS audio_bytes,
   a['interaction.audio.mime_type'] AS audio_mime_type,
@@ -52,12 +58,8 @@ SELECT
   MetricValue AS metric_value,
   CAST(if(StatusCode = 'Error', 'error', 'ok'), 'LowCardinality(String)') AS status,
   ErrorType AS error_type,
-  multiIf(
-    a['exception.message'] != '', a['exception.message'],
-    arrayFirst(e -> e.1 = 'exception', events).2['exception.message'] != '', arrayFirst(e -> e.1 = 'exception', events).2['exception.message'],
-    InteractionType = 'error' AND said['message'] != '', said['message'],
-    StatusMessage) AS error_message,
-  if(a['exception.stacktrace'] != '', a['exception.stacktrace'], arrayFirst(e -> e.1 = 'exception', events).2['exception.stacktrace']) AS stack,
+  otel_first([a['exception.message'], exception['exception.message'], if(InteractionType = 'error', a['interaction.message'], ''), StatusMessage]) AS error_message,
+  otel_first([a['exception.stacktrace'], exception['exception.stacktrace']]) AS stack,
   Critical AS critical,
   CAST(a['interaction.show_to_user'] = 'true', 'Bool') AS show_to_user,
   a['interaction.user_message'] AS user_message,
@@ -66,23 +68,5 @@ SELECT
   Environment AS environment,
   Dialect AS dialect,
   mapFilter((k, v) -> NOT otel_is_content(k), a) AS attributes
-FROM
-(
-  SELECT
-    *,
-    otel_said(said, a, events, if(InteractionType = 'generation' AND said['asked'] = '' AND said['input'] = '', [dictGet('otel.messages_of_span', 'Input', (TraceId, SpanId)), dictGet('otel.messages_of_span', 'Output', (TraceId, SpanId))], ['', ''])) AS messages
-  FROM
-  (
-    SELECT
-      Tenant, TraceId, SpanId, ParentSpanId, Timestamp, ReceivedAt, DurationMs, InteractionType, SpanName, SessionId,
-      UserId, Role, Provider, Model, ResponseModel, InputTokens, OutputTokens, CachedTokens, ReasoningTokens, CostUsd,
-      FinishReason, TtftMs, ToolName, AudioDurationMs, AudioBytes, Category, Severity, Source, Component, Action,
-      FromState, ToState, MetricName, MetricValue, StatusCode, StatusMessage, ErrorType, Critical, AgentName,
-      ServiceName, Environment, Dialect,
-      CAST(SpanAttributes, 'Map(String, String)') AS a,
-      otel_meanings(SpanAttributes, otel_content_aliases()) AS said,
-      arrayZip(Events.Name, Events.Attributes) AS events
-    FROM otel.otel_traces
-    WHERE InteractionType != ''
-  )
-)
+FROM otel.otel_traces
+WHERE InteractionType != ''

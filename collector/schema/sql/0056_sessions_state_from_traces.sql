@@ -3,8 +3,8 @@
 -- finished: a call of a tool answers nobody. A heartbeat of the SDK tells that the session is open still, and nothing else.
 CREATE MATERIALIZED VIEW IF NOT EXISTS otel.sessions_state_from_traces TO otel.sessions_state AS
 WITH
+  tupleElement(arrayFirst(m -> tupleElement(m, 9), Messages), 1) AS asked,
   CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS ts,
-  otel_attribute(SpanAttributes, 'gen_ai.output.messages') AS answer,
   FinishReason NOT IN ('tool_calls', 'tool_call', 'tool-calls', 'tool_use', 'function_call') AND OutputTokens > 0 AS finished
 SELECT
   Tenant AS tenant,
@@ -22,8 +22,8 @@ SELECT
   countIf(InteractionType != '') AS interactions,
   countIf(InteractionType = 'user_message') AS user_messages,
   countIf(InteractionType = 'assistant_response') AS assistant_responses,
-  countIf(InteractionType = 'generation' AND if(Role != '', Role = 'user', finished)) AS generations_asked,
-  countIf(InteractionType = 'generation' AND if(answer != '', match(answer, '"type"\\s*:\\s*"text"'), finished AND NOT ToolIsCalled)) AS generations_answered,
+  countIf(InteractionType = 'generation' AND if(asked != '', asked = 'user', finished)) AS generations_asked,
+  countIf(InteractionType = 'generation' AND multiIf(has(tupleElement(Messages, 1), 'assistant'), true, has(tupleElement(Messages, 7), 1) OR (Dialect = 'pipecat' AND notEmpty(Messages)), false, finished)) AS generations_answered,
   countIf(InteractionType = 'tool_call') AS tool_calls,
   countIf(InteractionType = 'error' OR (StatusCode = 'Error' AND InteractionType != 'session_end')) AS errors,
   sumIf(InputTokens, InteractionType = 'assistant_response') AS response_input_tokens,

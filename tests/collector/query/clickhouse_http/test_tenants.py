@@ -217,6 +217,8 @@ CLOSED = [
     "SELECT * FROM remote('127.0.0.1', otel.otel_traces)",
     "SELECT * FROM cluster('default', otel.otel_traces)",
     "SELECT * FROM dictionary('x')",
+    "SELECT * FROM dictionary('otel.messages_of_span')",
+    "SELECT * FROM otel.messages_of_span WHERE Tenant = 'beta' AND TraceId = 'x' AND SpanId = 'y'",
     "SELECT * FROM loop(otel.otel_traces)",
     "SELECT * FROM mergeTreeIndex('otel', 'otel_traces')",
     "SELECT * FROM file('/etc/passwd')",
@@ -343,3 +345,68 @@ def test_the_collector_itself_reads_everything(house: House) -> None:
     """Policies bind tenants only: nothing was lost on the way in, and nothing is hidden from who may see all."""
     assert house.ask("SELECT count() FROM otel.otel_traces", key=house.everybodys).text == "4000\n"
     assert house.ask("SELECT sum(interactions) FROM otel.sessions", key=house.everybodys).text == "4000\n"
+
+
+TRACE, SPAN = bytes(range(1, 17)), bytes(range(1, 9))  # the same ids for both tenants
+KEY = f"('{THEIRS}', '{TRACE.hex()}', '{SPAN.hex()}')"
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Two tenants with the same trace and span ids: a model call told by log records, in a session an agent's run names."""
+    folder = tmp_path_factory.mktemp("twins") / "data"
+    keys = {tenant: add_key(folder, Scope.INGEST, Scope.READ, tenant=tenant) for tenant in (OURS, THEIRS)}
+    everybody = add_key(folder, Scope.READ, tenant="*")
+    ids = {"trace_id": TRACE, "span_id": SPAN}
+    call = {"gen_ai.system": "openai", "gen_ai.operation.name": "chat"}
+    run = {"gen_ai.operation.name": "invoke_agent", "gen_ai.conversation.id": "same"}
+    with running(folder, "--batch-seconds", "0.2") as collector:
+        for tenant, text in ((THEIRS, SECRET), (OURS, "17")):
+            collector.key = keys[tenant]
+            told = {"content": text}
+            collector.send(logs(log_record(told, {"text": text}, event_name="gen_ai.user.message", **ids)))
+            collector.send(traces(span("chat", call, **ids), span("run", run, trace_id=TRACE)))
+        collector.key = everybody
+        collector.wait_until_stored()
+        with httpx.Client(base_url=f"http://{collector.endpoints['sql']}", timeout=60) as http:
+            yield House(http, keys[OURS], everybody)
+
+
+@pytest.mark.parametrize(
+    ("statement", "both"),
+    [
+        ("SELECT input_text FROM otel.interactions WHERE type = 'generation' ORDER BY 1", f"17\n{SECRET}\n"),
+        ("SELECT text FROM otel.transcript WHERE session_id = 'same' ORDER BY 1", f"17\n{SECRET}\n"),
+        ("SELECT text FROM otel.messages ORDER BY 1", f"17\n{SECRET}\n"),
+        ("SELECT position(Input, 'hush') = 0 FROM otel.span_messages ORDER BY 1 DESC", "1\n0\n"),
+    ],
+)
+def test_what_log_records_tell(twins: House, statement: str, both: str) -> None:
+    """What is looked up for our span are our records, though theirs have the same ids."""
+    assert twins.ask(statement, key=twins.everybodys).text == both
+    assert twins.ask(statement).text == both.splitlines()[0] + "\n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"SELECT dictGet('otel.messages_of_span', 'Messages', {KEY})",
+        f"SELECT DICTGETString('otel.messages_of_span', 'Messages', {KEY})",
+        f"SELECT dictGetOrDefault('otel.messages_of_span', 'Messages', {KEY}, '')",
+        f"SELECT dictHas('otel.messages_of_span', {KEY})",
+        f"SELECT dictGet('otel.mentions_of_trace', 'Mentions', ('{THEIRS}', '{TRACE.hex()}'))",
+        f"SELECT dictGet('otel.session_by_trace', 'session_id', ('{THEIRS}', '{TRACE.hex()}'))",
+        f"SELECT otel_messages_told('generation', [], '{THEIRS}', '{TRACE.hex()}', '{SPAN.hex()}')",
+        f"SELECT arrayMap(k -> dictHas('otel.messages_of_span', k), [{KEY}])",
+        f"SELECT (SELECT dictGet('otel.messages_of_span', 'Messages', {KEY}))",
+        f"SELECT * APPLY(x -> dictHas('otel.messages_of_span', x)) FROM (SELECT {KEY})",
+        f"SELECT 1 SETTINGS additional_table_filters = {{'otel.otel_traces': 'dictHas(\\'d\\', 1)'}}",
+    ],
+    ids=lambda text: text[:60],
+)
+def test_no_dictionary_is_asked(twins: House, statement: str) -> None:
+    """A dictionary knows no row policies, so a tenant's own statement asks none, nor a function of ours that does."""
+    reply = twins.ask(statement)
+    assert reply.status_code >= 400, reply.text
+    assert "not open to a key of one tenant" in reply.text or "is not served here" in reply.text, reply.text
+    assert SECRET not in reply.text

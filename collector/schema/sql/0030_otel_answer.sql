@@ -1,3 +1,0 @@
--- The answer among the messages a model gave: the first choice. The Google ADK records the pieces of a stream as messages.
-CREATE OR REPLACE FUNCTION otel_answer AS (messages, dialect) ->
-  if(dialect = 'google_adk', ('assistant', arrayStringConcat(tupleElement(messages, 2)), arrayFlatten(tupleElement(messages, 3))), messages[1])
