@@ -2,8 +2,8 @@
 
 They are made by the engine in SQL (seed.sql) and go into otel_traces as the collector's do, so that every column and
 every materialized view does its normal work. People talk by day more than by night, some have hundreds of sessions and
-most a few, most sessions are short; a tenth of them was recorded by OpenTelemetry's instrumentation of a model's library
-and not by our SDK. The same seed, number and end make the same rows.
+most a few, most sessions are short; a tenth of them was recorded by OpenTelemetry's instrumentation of a model's
+library and not by our SDK. The same seed, number and end make the same rows.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from processes import CollectorProcess, running
@@ -68,7 +67,9 @@ def test_shares(seeded: CollectorProcess) -> None:
 def test_transcripts(seeded: CollectorProcess) -> None:
     """A transcript reads in order, question and answer in turns, whoever recorded it."""
     transcripts = {row["session_id"]: row["roles"] for row in seeded.ask(SAID)}
-    assert len(transcripts) == seeded.ask("SELECT count() AS n FROM otel.sessions WHERE assistant_responses > 0")[0]["n"]
+    assert (
+        len(transcripts) == seeded.ask("SELECT count() AS n FROM otel.sessions WHERE assistant_responses > 0")[0]["n"]
+    )
     others = "SELECT DISTINCT session_id FROM otel.interactions WHERE dialect != 'otel_interactions'"
     # a model that is told the last 20 messages only does not know that the same was asked before them
     forgetful = {row["session_id"] for row in seeded.ask(others) if len(transcripts.get(row["session_id"], "")) > 20}
