@@ -14,7 +14,7 @@ from typing import Any
 
 from measure import percentile
 from report import Table
-from seed import DAYS, MEMORY_BYTES, SEED, kept
+from seed import DAYS, SEED, kept
 
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.query import questions
@@ -115,7 +115,7 @@ def session(world: World) -> Values:
 def asking(rows: int, cache: Path) -> Table:
     """Ask everything about so many interactions; they are made once and kept in `cache`."""
     folder = cache / f"asking-{rows}"
-    database, until = kept(folder, rows, memory_bytes=MEMORY_BYTES)
+    database, until = kept(folder, rows)
     try:
         world = chosen(database, until)
         table = [[each.title, *answers(folder, each, world).cells(each.goal_ms)] for each in asked()]

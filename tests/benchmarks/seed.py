@@ -151,26 +151,39 @@ def counted(database: ClickHouse, seconds: float) -> Seeded:
     return Seeded(rows, sessions, users, seconds, disk)
 
 
-def opened(folder: Path, memory_bytes: int = 0) -> ClickHouse:
+def opened(folder: Path) -> ClickHouse:
     """Open the embedded engine of a data directory, with the newest schema."""
     folder.mkdir(parents=True, exist_ok=True)
-    database = ClickHouse(folder, None, memory_bytes=memory_bytes)
+    database = ClickHouse(folder, None, memory_bytes=MEMORY_BYTES)
     migrator.migrate(database)
     return database
 
 
-def kept(folder: Path, rows: int, number: int = SEED, memory_bytes: int = 0) -> tuple[ClickHouse, datetime]:
+def made(folder: Path, rows: int, number: int, until: datetime) -> ClickHouse:
+    """Fill a data directory, note in it what it was made of, and leave it open."""
+    database = opened(folder)
+    print(told(seed(database, rows, number=number, until=until, progress=show), number, until), file=sys.stderr)
+    note = {"made of": fingerprint(rows, number), "until": until.isoformat()}
+    (folder / NOTE).write_text(json.dumps(note))
+    return database
+
+
+def kept(folder: Path, rows: int, number: int = SEED) -> tuple[ClickHouse, datetime]:
     """Open what was made of the same schema, seed and number of rows, or make it; return when it ends, too."""
-    note, wanted = folder / NOTE, fingerprint(rows, number)
+    note = folder / NOTE
     if note.exists():
         found = json.loads(note.read_text())
-        if found["made of"] == wanted:
-            return opened(folder, memory_bytes), datetime.fromisoformat(found["until"])
+        if found["made of"] == fingerprint(rows, number):
+            return opened(folder), datetime.fromisoformat(found["until"])
+    if folder.exists():  # of another schema, or not finished
         shutil.rmtree(folder)
-    until, database = datetime.now(UTC).replace(microsecond=0), opened(folder, memory_bytes)
-    print(told(seed(database, rows, number=number, until=until, progress=show), number, until), file=sys.stderr)
-    note.write_text(json.dumps({"made of": wanted, "until": until.isoformat()}))
-    return database, until
+    until = now()
+    return made(folder, rows, number, until), until
+
+
+def now() -> datetime:
+    """Return this second."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def fingerprint(rows: int, number: int) -> str:
@@ -202,11 +215,8 @@ def main() -> None:
         "--until", type=datetime.fromisoformat, help="when the last one happened, UTC; now unless given"
     )
     chosen = parser.parse_args()
-    until = (chosen.until or datetime.now(UTC)).replace(tzinfo=UTC, microsecond=0)
-    database = opened(chosen.data_dir, MEMORY_BYTES)
-    done = seed(database, chosen.rows, number=chosen.seed, until=until, progress=show)
-    database.close()
-    print(told(done, chosen.seed, until))
+    until = chosen.until.replace(tzinfo=UTC, microsecond=0) if chosen.until else now()
+    made(chosen.data_dir, chosen.rows, chosen.seed, until).close()
 
 
 if __name__ == "__main__":

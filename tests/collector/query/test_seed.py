@@ -28,7 +28,7 @@ GROUP BY session_id"""
 def fill(folder: Path, *flags: str) -> str:
     """Fill a data directory; return what the seed says."""
     command = [sys.executable, SEED, "--data-dir", folder, "--rows", str(ROWS), "--until", UNTIL, *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stderr
 
 
 @pytest.fixture(scope="module")
