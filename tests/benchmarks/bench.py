@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from asking import asking
 from compare import compare
 from flood import flood
 from journal import journal
@@ -23,6 +24,8 @@ SMALL = os.environ.get("BENCH_SIZE") == "small"  # a minute or two, to see that 
 REQUESTS = int(os.environ.get("BENCH_REQUESTS", "80" if SMALL else "960"))  # a multiple of all batches
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "1" if SMALL else "3"))
 BATCHES = [40_960] if SMALL else [8192, 40_960]  # Rotel's default, and what our segments grow to
+ROWS = int(os.environ.get("BENCH_ROWS", "200000" if SMALL else "20000000"))  # to ask about
+CACHE = Path(".cache")
 RATE = float(os.environ.get("BENCH_RATE", "0"))  # spans/s to hold in `sustained` instead of searching the highest
 DEFAULT = "compare,sustained,sdk"
 Tables = Iterable[list[Table]]
@@ -57,6 +60,10 @@ PARTS: dict[str, tuple[str, Callable[[], Tables]]] = {
     ),
     "flood": ("memory and a small sender under ten times the load, 30 s each", lambda: [[flood(seconds(30))]]),
     "journal": ("group commit, fsync against os; a start with a backlog, 4 s each", lambda: journal(seconds(4))),
+    "asking": (
+        "how long questions take about many interactions (BENCH_ROWS), made once and kept in .cache",
+        lambda: [[asking(ROWS, CACHE)]],
+    ),
     "merges": ("how often merges write a row anew", lambda: [[merges(0.1 if SMALL else 1.0)]]),
     "sdk": (
         "what an interaction costs the application, beside the stock SDK (BENCH_ROUNDS)",
