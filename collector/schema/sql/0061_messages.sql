@@ -18,11 +18,12 @@ SELECT
   tupleElement(m, 11) AS position,
   tupleElement(m, 12) AS identity
 FROM otel.otel_traces
-ARRAY JOIN if(
-  InteractionType = 'agent_run',
-  JSONExtract(dictGet('otel.mentions_of_trace', 'Mentions', (CAST(Tenant, 'String'), TraceId)), 'Array(Tuple(String, String, Int64, String, String, String, String, String, String, UInt8, UInt32, UInt64))'),
-  otel_mentions_told(otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, Messages, Tenant, TraceId, SpanId), SpanId, ParentSpanId, Model, ToolName, Timestamp, DurationMs)) AS m
+ARRAY JOIN arrayConcat(
+  otel_mentions_told(otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, Messages, Tenant, TraceId, SpanId), SpanId, ParentSpanId, Model, ToolName, Timestamp, DurationMs),
+  arrayFlatten(arrayMap(
+    key -> JSONExtract(dictGet('otel.mentions_of_trace', 'Mentions', key), 'Array(Tuple(String, String, Int64, String, String, String, String, String, String, UInt8, UInt32, UInt64))'),
+    if(InteractionType = 'agent_run', [(CAST(Tenant, 'String'), TraceId)], [])))) AS m
 WHERE InteractionType IN ('user_message', 'assistant_response', 'audio_input', 'audio_output', 'tool_call', 'tool_response', 'generation', 'agent_run')
   AND (InteractionType != 'agent_run' OR (Dialect != 'otel_interactions' AND NOT SessionIsTrace))
   AND (text != '' OR role = 'tool')
-  AND NOT if(SessionIsTrace AND role != '', dictHas('otel.session_by_trace', (CAST(Tenant, 'String'), TraceId)), false)
+  AND NOT arrayExists(key -> dictHas('otel.session_by_trace', key), if(SessionIsTrace AND role != '', [(CAST(Tenant, 'String'), TraceId)], []))
