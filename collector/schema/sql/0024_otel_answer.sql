@@ -1,3 +1,6 @@
--- The answer among the messages a model gave: the first choice. The Google ADK records the pieces of a stream as messages.
+-- The answer among the messages a model gave: the first text and every call, as of the items of one answer, of choices the first.
+-- The Google ADK records the pieces of a stream as messages.
 CREATE OR REPLACE FUNCTION otel_answer AS (messages, in_pieces) ->
-  if(in_pieces, ('assistant', arrayStringConcat(tupleElement(messages, 2)), arrayFlatten(tupleElement(messages, 3))), messages[1])
+  arrayMap(
+    given -> ('assistant', if(in_pieces, arrayStringConcat(tupleElement(given, 2)), otel_first(tupleElement(given, 2))), arrayFlatten(tupleElement(given, 3))),
+    [messages])[1]

@@ -40,6 +40,7 @@ def blocks(role: str, *each: Message) -> Message:
 
 # One conversation in each shape that messages have: instructions, a question, a tool's call, its result, an answer.
 FUNCTION = {"id": "c1", "type": "function", "function": {"name": "w", "arguments": '{"a":1}'}}
+GEMINI_CALL: Message = {"functionCall": {"id": "c1", "name": "w", "args": {"a": 1}}}
 PART_CALL: Message = {"type": "tool_call", "id": "c1", "name": "w", "arguments": {"a": 1}}
 SHAPES: dict[str, list[Message]] = {
     "parts": [
@@ -80,7 +81,7 @@ SHAPES: dict[str, list[Message]] = {
     "gemini": [
         parts("system", {"text": SYSTEM}),
         parts("user", {"text": HELLO}, {"inlineData": {"mimeType": "image/png", "data": "x"}}),
-        parts("model", {"functionCall": {"id": "c1", "name": "w", "args": {"a": 1}}}),
+        parts("model", GEMINI_CALL),
         parts("user", {"functionResponse": {"id": "c1", "name": "w", "response": {"t": 9, "r": ["x"]}}}),
         parts("model", {"text": OK}),
     ],
@@ -176,6 +177,8 @@ ONE_MESSAGE: dict[str, tuple[list[Message], str]] = {
     "long": ([TEXT | {"content": "é" * 200_000}], "é" * 200_000),
 }
 
+AGENT = "gcp.vertex.agent."
+
 # Single spans, and the transcript's lines of them: the last of a user is the input, that of the assistant the output.
 T, TU = as_json([said("user", "t")]), as_json([said("system", "t"), said("user", "u")])
 CALLS = as_json([parts("assistant", TEXT, PART_CALL, PART_CALL | {"id": "c2"})])
@@ -184,8 +187,19 @@ PIECES = as_json([said("assistant", "Take a co"), said("assistant", "at.")])
 FLAT, CONTENTS = "llm.input_messages.0.message.role", "llm.input_messages.0.message.contents."
 MIXED = {f"{CONTENTS}{i}.message_content.type": kind for i, kind in enumerate(("text", "image", "text"))}
 MIXED |= {f"{CONTENTS}0.message_content.text": "t", f"{CONTENTS}2.message_content.text": '"u"'}
+IMAGE_FIRST = {f"{CONTENTS}0.message_content.type": "image", f"{CONTENTS}1.message_content.type": "text"}
+IMAGE_FIRST |= {f"{CONTENTS}0.message_content.image.image.url": "x", f"{CONTENTS}1.message_content.text": "t"}
+THOUGHT = IMAGE_FIRST | {f"{CONTENTS}0.message_content.type": "reasoning", f"{CONTENTS}0.message_content.text": "hm"}
 MANY = dict(reversed(flat([{"role": "user", "content": f"{i}"} for i in range(12)], "gen_ai.prompt").items()))
-TALK = ["user: t", "assistant: u"]
+TALK, USED = ["user: t", "assistant: u"], ['tool: w c1 {"a":1} = ']
+USED_TWICE = [*USED, 'tool: w c2 {"a":1} = ']
+VERCEL_CALL = {"toolCallId": "c1", "toolName": "w", "input": {"a": 1}}
+ITEMS = [{"type": "reasoning", "summary": []}, SHAPES["responses"][2], SHAPES["responses"][2] | {"call_id": "c2"}]
+ITEMS += [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "u"}]}]
+ADK_ASKED = {"config": {"system_instruction": "s"}, "contents": [parts("user", {"text": "t"})]}
+EVENTS = [{"role": "system", "content": "s"}, {"role": "user", "content": "t"}, {"role": "assistant", "content": "u"}]
+CHOSEN = [*EVENTS[:2], {"event.name": "gen_ai.choice", "index": 0, "message": EVENTS[2]}]
+CUT = json.dumps([said("user", "a \U0001f600 \ud83d"), said("user", "\\ud83d")])
 ALONE: dict[str, tuple[Span, list[str]]] = {
     "contents": (Span({FLAT: "user"} | MIXED), ['user: t\n"u"']),
     "a list": (Span(flat([{"role": "user", "content": '[{"type":"text","text":"t"}]'}], "gen_ai.prompt")), ["user: t"]),
@@ -202,10 +216,47 @@ ALONE: dict[str, tuple[Span, list[str]]] = {
     "types": (Span({LF_IN: '[{"type":"human","content":"t"}]', LF_OUT: '{"type":"ai","content":"u"}'}), TALK),
     "texts": (Span({"input.value": "t", "output.value": "u"}), TALK),
     "spaces": (Span({IN: '\n[ { "role" : "user", "parts" : [ {"type": "text", "content": "t"} ] } ]\n'}), ["user: t"]),
-    "calls": (Span({OUT: CALLS}), ["assistant: t", 'tool: w c1 {"a":1} = ', 'tool: w c2 {"a":1} = ']),
+    "calls": (Span({OUT: CALLS}), ["assistant: t", *USED_TWICE]),
     "a record named by an attribute": (Span({}, logs=(("", '{"content":"t"}', {"event.name": ASKED}),)), ["user: t"]),
     "a broken record": (Span({}, logs=((ASKED, "{broken", {}), (ASKED, '{"content":"t"}', {}))), ["user: t"]),
+    "a broken record of parts": (
+        Span({}, logs=((DETAILS, "", {IN: '[{"parts":]', INSTRUCTIONS: "[{"}), (DETAILS, "", {IN: T}))),
+        ["user: t"],
+    ),
+    "an indented record": (Span({}, logs=((DETAILS, "", {IN: as_json(json.loads(T), indent=1)}),)), ["user: t"]),
+    "a call beside a choice": (
+        Span({}, logs=((CHOICE, as_json({"message": {}, "tool_calls": [FUNCTION]}), {}),)),
+        USED,
+    ),
     "a history": (Span({LF_IN: '{"contents":' + HISTORY + "}"}), ["user: v"]),
+    "Vercel's calls": (Span({"ai.response.toolCalls": as_json([VERCEL_CALL])}), USED),
+    "text like a list": (Span({"output": "[laughs] sure"}), ["assistant: [laughs] sure"]),
+    "an answer in JSON": (Span({LF_OUT: '{"city":"Paris"}'}), ['assistant: {"city":"Paris"}']),
+    "no answer": (Span({LF_IN: "[]", LF_OUT: "{}"}), []),
+    "like a list, beside a call": (
+        Span({LF_OUT: as_json({"role": "assistant", "content": "[note] z", "tool_calls": [FUNCTION]})}),
+        ["assistant: [note] z", *USED],
+    ),
+    "numbers": (Span(flat([{"role": "user", "content": "[1, 2]"}], "gen_ai.prompt")), ["user: [1, 2]"]),
+    "ADK": (
+        Span(
+            {
+                AGENT + "llm_request": as_json(ADK_ASKED),
+                AGENT + "llm_response": as_json({"content": parts("model", {"text": "u"}, GEMINI_CALL)}),
+            }
+        ),
+        ["system: s", *TALK, *USED],
+    ),
+    "a response": (Span({"output.value": as_json({"choices": [{"message": EVENTS[2]}]})}), ["assistant: u"]),
+    "events": (Span({"events": as_json(EVENTS)}), ["system: s", *TALK]),
+    "events and a choice": (Span({"events": as_json(CHOSEN)}), ["system: s", *TALK]),
+    "chunks": (Span({"response_data": '{"combined_chunk_content":"u","chunk_count":2}'}), ["assistant: u"]),
+    "items": (Span({LF_OUT: as_json(ITEMS)}), ["assistant: u", *USED_TWICE]),
+    "an image first": (Span({FLAT: "user"} | IMAGE_FIRST), ["user: t"]),
+    "a thought": (Span({FLAT: "user"} | THOUGHT), ["user: t"]),
+    "half an emoji": (Span({IN: CUT}), ["user: a \U0001f600 \ufffd", "user: \\ud83d"]),
+    "half an emoji, elsewhere": (Span({LF_OUT: '{"content":"u \\ud83d"}'}), ["assistant: u \ufffd"]),
+    "an answer of later": (Span({IN: as_json([said("user", "t"), said("assistant", "u")])}), TALK),
     "own message": (Span({"interaction.type": "user_message", "interaction.message": "t"}), ["user: t"]),
     "own messages": (Span({"interaction.type": "user_message", "interaction.message": "u", IN: T}), ["user: t"]),
     "own audio": (Span({"interaction.type": "audio_output", OUT: T}), ["assistant: t"]),
@@ -216,7 +267,7 @@ ARGUMENTS, PYTHON = '{"a":1}', '{"args": [], "kwargs": {"a":1}}'
 QUOTED, WRAPPED = as_json(RAIN), as_json({"result": RAIN})
 EXECUTE, TOOL = "gen_ai.operation.name=execute_tool", "gen_ai.tool.name gen_ai.tool.call.id "
 CALL, ENTITY = TOOL + "gen_ai.tool.call.arguments gen_ai.tool.call.result", "traceloop.entity."
-AGENT, VERCEL = "gcp.vertex.agent.", "ai.toolCall.name ai.toolCall.id ai.toolCall.args ai.toolCall.result"
+VERCEL = "ai.toolCall.name ai.toolCall.id ai.toolCall.args ai.toolCall.result"
 RUN_BY = {
     "standard": (EXECUTE, CALL, ARGUMENTS, RAIN),
     "quoted": (EXECUTE, CALL, ARGUMENTS, QUOTED),
@@ -231,7 +282,17 @@ RUN_BY = {
 }
 
 ODD = '{"result":"t","n":1}'  # below: what a model is told that a tool answered, and how it reads
-TOLD = [(RAIN, RAIN), (QUOTED, RAIN), ({"result": "t"}, "t"), (json.loads(ODD), ODD), ([1], "[1]"), (5, "5"), ("", "")]
+VALUE = {"type": "text", "value": "t"}
+BLOCKS = [{"type": "text", "text": "t"}, {"type": "image", "source": {}}, {"type": "text", "text": "u"}]
+TOLD: list[tuple[Any, str]] = [
+    (RAIN, RAIN),
+    (QUOTED, RAIN),
+    ({"result": "t"}, "t"),
+    (json.loads(ODD), ODD),
+    ([1], "[1]"),
+]
+TOLD += [(5, "5"), ("", ""), (VALUE, "t"), ({"type": "json", "value": {"a": 1}}, ARGUMENTS), (BLOCKS, "t\nu")]
+TOLD += [(text, text) for text in ('"a" and "b"', '"', '[{"a":1}]')]
 
 # What may stand where messages should, in whatever carries some
 KEYS = (
@@ -245,10 +306,11 @@ KEYS = (
     "llm.input_messages.0.message.contents.0.message_content.text gen_ai.prompt.0.content gen_ai.tool.call.id "
     "gen_ai.completion.0.tool_calls.0.arguments gen_ai.tool.call.arguments gen_ai.tool.call.result interaction.message"
 )
-JUNK = {each: each for each in ("", "null", "[broken", "{broken", '[{"role":"user","parts":[{"te', "[1,2]", '"text"')}
+CUT_OFF = '[{"role":"user","parts":[{"te'
+JUNK = {each: each for each in ("", "null", "[broken", "{broken", CUT_OFF, "[1,2]", '"text"')}
 JUNK |= {"plain": "plain", "NUL": "a\0b", "no UTF-8": "caf\udce9 \udcff", "long": "x" * 200_000}
 JUNK["deep"] = '[{"parts":[{"content":' * 10 + "1" + "}]}]" * 10
-NO_QUESTION, QUESTION = ("", "null", "[broken", "{broken", "[1,2]"), ("plain", "NUL", "long")
+NO_QUESTION, QUESTION = ("", "null", CUT_OFF), ("plain", "NUL", "long", "[broken", "{broken", "[1,2]")
 
 
 def junk(text: str) -> Iterator[Span]:
@@ -297,11 +359,7 @@ def test_a_call_of_a_tool(seen: Any, carrier: str, shape: str) -> None:
     assert lines == [f"system: {SYSTEM}", f"user: {HELLO}", 'tool: w c1 {"a":1} = ']
 
 
-ANSWERED = [each for each in CONVERSATIONS if SHAPES[each[1]][3].get("role") == "tool"]
-ANSWERED += [("standard", "pydantic-ai"), ("a record a call", "pydantic-ai"), ("events", "anthropic")]
-
-
-@pytest.mark.parametrize(("carrier", "shape"), ANSWERED)
+@pytest.mark.parametrize(("carrier", "shape"), CONVERSATIONS)
 def test_who_is_answered(seen: Any, carrier: str, shape: str) -> None:
     """A model call answers the user first, and the tool once there is its result."""
     assert seen(f"{carrier}, {shape}", "role")[0] == [("user",), ("tool",)]
@@ -333,7 +391,8 @@ def test_a_tool(seen: Any, name: str) -> None:
 @pytest.mark.parametrize("number", range(len(TOLD)))
 def test_what_a_tool_answered(seen: Any, number: int) -> None:
     """A result reads as text without its wrapping, JSON as JSON."""
-    assert seen(f"told {number}", "role") == ([("tool",)], [f"tool: w c1 {ARGUMENTS} = {TOLD[number][1]}"])
+    wanted = TOLD[number][1]
+    assert seen(f"told {number}", "role, input_text") == ([("tool", wanted)], [f"tool: w c1 {ARGUMENTS} = {wanted}"])
 
 
 @pytest.mark.parametrize("name", JUNK)
@@ -346,5 +405,5 @@ def test_junk(seen: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*NO_QUESTION, *QUESTION])
 def test_junk_as_a_question(seen: Any, name: str) -> None:
-    """A text that is no JSON is what was asked; JSON that is none, or has no message, is nothing."""
+    """A text is what was asked, one like JSON, too; JSON of messages that was cut, or none at all, is nothing."""
     assert seen(f"junk {name}", "input_text")[0][0] == (JUNK[name] if name in QUESTION else "",)

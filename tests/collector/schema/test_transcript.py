@@ -171,6 +171,20 @@ def test_a_tool_loop_without_tool_spans(conversation: Conversation) -> None:
     ]
 
 
+def test_several_results_at_once(conversation: Conversation) -> None:
+    """Tools called side by side stand as they were called, each with its result."""
+    names = ("c1", "c2", "c3")
+    wishes = {"role": "assistant", "parts": [call(each)["parts"][0] for each in names]}
+    told = {"role": "tool", "parts": [answer(each, f"of {each}")["parts"][0] for each in names]}
+    conversation.generates(user("weather?"), output=wishes)
+    conversation.generates(user("weather?"), wishes, told, output=assistant("done"))
+    assert conversation.read("role, tool_call_id, tool_result") == [
+        ("user", "", ""),
+        *(("tool", each, f"of {each}") for each in names),
+        ("assistant", "", ""),
+    ]
+
+
 def test_a_long_tool_loop(conversation: Conversation) -> None:
     """Many tools in one turn: the growing history is repeated by every call and shown once."""
     history: list[Message] = [user("plan a trip")]
