@@ -7,27 +7,33 @@ WITH
     SELECT mapSort(mapFromArrays(groupArray(model), groupArray(map('calls', calls, 'input_tokens', input, 'output_tokens', output))))
     FROM
     (
-      SELECT
-        CAST(if(c.ResponseModel != '', c.ResponseModel, c.Model), 'String') AS model,
-        count() AS calls,
-        sum(c.InputTokens) AS input,
-        sum(c.OutputTokens) AS output
-      FROM otel.otel_traces AS c
-      INNER JOIN
+      SELECT used.1 AS model, sum(used.2) AS calls, sum(used.3) AS input, sum(used.4) AS output
+      FROM
       (
         SELECT
-          Tenant,
-          SessionId,
-          if(sumIf(InputTokens + OutputTokens, InteractionType = 'assistant_response')
-            > sumIf(InputTokens + OutputTokens, InteractionType = 'generation'), 'assistant_response', 'generation') AS counted
-        FROM otel.otel_traces
-        WHERE InteractionType IN ('assistant_response', 'generation') AND InputTokens + OutputTokens > 0
-          AND ({tenant:String} = '' OR Tenant = {tenant:String})
-          AND Timestamp >= {since:DateTime64(9, 'UTC')} AND Timestamp < {until:DateTime64(9, 'UTC')}
+          if(sumIf(tokens, type = 'assistant_response') > sumIf(tokens, type = 'generation'), 'assistant_response', 'generation') AS counted,
+          groupArrayIf((model, calls, input, output), type = 'assistant_response') AS of_answers,
+          groupArrayIf((model, calls, input, output), type = 'generation') AS of_calls
+        FROM
+        (
+          SELECT
+            Tenant,
+            SessionId,
+            InteractionType AS type,
+            CAST(if(ResponseModel != '', ResponseModel, Model), 'String') AS model,
+            count() AS calls,
+            sum(InputTokens) AS input,
+            sum(OutputTokens) AS output,
+            input + output AS tokens
+          FROM otel.otel_traces
+          WHERE InteractionType IN ('assistant_response', 'generation') AND InputTokens + OutputTokens > 0
+            AND ({tenant:String} = '' OR Tenant = {tenant:String})
+            AND Timestamp >= {since:DateTime64(9, 'UTC')} AND Timestamp < {until:DateTime64(9, 'UTC')}
+          GROUP BY Tenant, SessionId, type, model
+        )
         GROUP BY Tenant, SessionId
-      ) AS s ON s.Tenant = c.Tenant AND s.SessionId = c.SessionId AND s.counted = c.InteractionType
-      WHERE c.InputTokens + c.OutputTokens > 0 AND ({tenant:String} = '' OR c.Tenant = {tenant:String})
-        AND c.Timestamp >= {since:DateTime64(9, 'UTC')} AND c.Timestamp < {until:DateTime64(9, 'UTC')}
+      )
+      ARRAY JOIN if(counted = 'generation', of_calls, of_answers) AS used
       GROUP BY model
     )
   ) AS tokens_by_model

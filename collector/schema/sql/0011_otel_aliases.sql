@@ -164,6 +164,7 @@ output traceloop.entity.output
 output output.value
 output output
 vercel_text ai.response.text
+vercel_text ai.response.object
 vercel_calls ai.response.toolCalls
 call_id gen_ai.tool.call.id
 call_id ai.toolCall.id

@@ -130,7 +130,7 @@ CREATE TABLE IF NOT EXISTS otel.otel_traces
     ResourceAttributes['deployment.environment.name'] != '', ResourceAttributes['deployment.environment.name'], ResourceAttributes['deployment.environment']) CODEC(ZSTD(1)),
   INDEX trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
   INDEX session_id SessionId TYPE bloom_filter(0.001) GRANULARITY 1,
-  INDEX user_id UserId TYPE bloom_filter(0.01) GRANULARITY 1
+  INDEX user_id UserId TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(Timestamp)

@@ -229,6 +229,7 @@ ALONE: dict[str, tuple[Span, list[str]]] = {
         USED,
     ),
     "a history": (Span({LF_IN: '{"contents":' + HISTORY + "}"}), ["user: v"]),
+    "Vercel's object": (Span({"ai.response.object": '{"text":1}'}), ['assistant: {"text":1}']),
     "Vercel's calls": (Span({"ai.response.toolCalls": as_json([VERCEL_CALL])}), USED),
     "text like a list": (Span({"output": "[laughs] sure"}), ["assistant: [laughs] sure"]),
     "an answer in JSON": (Span({LF_OUT: '{"city":"Paris"}'}), ['assistant: {"city":"Paris"}']),
