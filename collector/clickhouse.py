@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -77,8 +78,10 @@ class ClickHouse:
         return list(self._client.query(sql, parameters=dict(parameters or {})).result_rows)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert a few rows."""
-        self._client.insert(table, rows, column_names=list(columns))
+        """Insert a few rows, of what JSON can say and of dates."""
+        lines = (json.dumps(dict(zip(columns, row, strict=True)), default=str) for row in rows)
+        if block := "\n".join(lines).encode():
+            self._client.raw_insert(table, list(columns), block, fmt="JSONEachRow")
 
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""

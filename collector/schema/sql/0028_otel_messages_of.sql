@@ -20,4 +20,4 @@ CREATE OR REPLACE FUNCTION otel_messages_of AS (type, scope, known, attributes, 
       if(type IN ('user_message', 'audio_input', 'assistant_response', 'audio_output'), [if(type IN ('user_message', 'audio_input'), ('user', known['asked'], known['message']), ('assistant', known['answered'], ''))], [])),
     arrayFlatten(arrayMap(
       said -> otel_mentions(said, scope = 'gcp.vertex.agent'),
-      arrayMap(k -> arrayMap(json -> otel_messages(json), otel_said(k, attributes, events)), if(type = 'generation', [known], [])))))
+      arrayMap(k -> arrayMap(json -> otel_messages(json), otel_said(k, attributes, events)), if(type IN ('generation', 'agent_run', 'retrieval'), [known], [])))))
