@@ -170,7 +170,7 @@ def test_recycled_and_reloaded(server: Server, collector: GrpcCollector) -> None
     sessions = by_session(spans)
     assert {each: sessions.get(each) for each in server.answered} == dict.fromkeys(server.answered, RECORDED)
     assert sessions.keys() - set(server.answered) == {""}
-    assert len(server.workers) >= 2 * WORKERS
+    assert len(server.workers) > WORKERS
     for instance, found in numbers(spans).items():
         assert found == list(range(1, len(found) + 1)), instance
     assert list(Path(os.environ["OTEL_INTERACTIONS_SPOOL_DIR"]).rglob("*.spool")) == []
