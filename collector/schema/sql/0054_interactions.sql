@@ -7,7 +7,7 @@ CREATE OR REPLACE VIEW otel.interactions AS
 WITH
   CAST(SpanAttributes, 'Map(String, String)') AS a,
   CAST(Events.Attributes[indexOf(Events.Name, 'exception')], 'Map(String, String)') AS exception,
-  otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, Messages, Tenant, TraceId, SpanId) AS said,
+  otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, Messages, a, Tenant, TraceId, SpanId) AS said,
   arrayFilter(m -> tupleElement(m, 9), said) AS asked,
   arrayFirst(m -> tupleElement(m, 1) = 'tool' AND (tupleElement(m, 9) OR tupleElement(m, 7) = 0), said) AS used
 SELECT

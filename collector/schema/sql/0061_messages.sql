@@ -19,7 +19,7 @@ SELECT
   tupleElement(m, 12) AS identity
 FROM otel.otel_traces
 ARRAY JOIN arrayConcat(
-  otel_mentions_told(otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, if(InteractionType = 'agent_run', [], Messages), Tenant, TraceId, SpanId), SpanId, ParentSpanId, Model, ToolName, Timestamp, DurationMs),
+  otel_mentions_told(otel_messages_told(EXISTS(SELECT 1 FROM otel.span_messages), InteractionType, Dialect, if(InteractionType = 'agent_run', [], Messages), CAST(SpanAttributes, 'Map(String, String)'), Tenant, TraceId, SpanId), SpanId, ParentSpanId, Model, ToolName, Timestamp, DurationMs),
   arrayFlatten(arrayMap(
     key -> JSONExtract(dictGet('otel.mentions_of_trace', 'Mentions', key), 'Array(Tuple(String, String, Int64, String, String, String, String, String, String, UInt8, UInt32, UInt64))'),
     if(InteractionType = 'agent_run', [(CAST(Tenant, 'String'), TraceId)], [])))) AS m
