@@ -67,6 +67,7 @@ class Collector:
         self._settings = settings
         self._ring = _key_ring(settings)
         self._tls = tls.of_server(settings)
+        self._prices = reference_data.read_prices(settings.model_prices) if settings.model_prices else []
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             self._data = DataDir(settings.data_dir, migrator.newest())
@@ -152,8 +153,7 @@ class Collector:
             log.info("schema: %d migrations applied", count)
         idle = self._settings.session_idle_seconds
         reference_data.write_idle_seconds(database, idle, self._settings.idle_seconds_of_tenant)
-        if self._settings.model_prices:
-            reference_data.write_prices(database, self._settings.model_prices)
+        reference_data.write_prices(database, self._prices)
         self._data.record_format(version("otel-interactions"), migrator.newest(), self._settings.database)
 
     def _prepare_or_put_off(self, database: ClickHouse) -> Callable[[], None] | None:

@@ -77,11 +77,12 @@ class ClickHouse:
         """Run a query and return its rows; `{name:Type}` in it are the parameters."""
         return list(self._client.query(sql, parameters=dict(parameters or {})).result_rows)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Insert a few rows, of what JSON can say and of dates."""
-        lines = (json.dumps(dict(zip(columns, row, strict=True)), default=str) for row in rows)
-        if block := "\n".join(lines).encode():
-            self._client.raw_insert(table, list(columns), block, fmt="JSONEachRow")
+    def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert a few rows, by the names of their columns, of what JSON can say and of dates."""
+        if rows:
+            block = "\n".join(json.dumps(row, default=str) for row in rows).encode()
+            columns = list(dict.fromkeys(name for row in rows for name in row))
+            self._client.raw_insert(table, columns, block, fmt="JSONEachRow")
 
     def insert_file(self, table: str, path: Path, input_format: str, settings: Mapping[str, str]) -> None:
         """Insert a file as it lies on disk; on return ClickHouse has it."""

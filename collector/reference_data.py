@@ -8,13 +8,14 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from collector.clickhouse import ClickHouse
 from collector.errors import StartError
 
+Price = dict[str, Any]  # a row of otel.model_prices
 _NO_TIME = 0.0  # a tenant's idle time that is none: the view takes the one of all
 
 
@@ -22,16 +23,22 @@ def write_idle_seconds(database: ClickHouse, of_all: float, of_tenant: Mapping[s
     """Say after how many seconds without activity a session is abandoned; tenants no longer named are as all others."""
     before = database.rows("SELECT DISTINCT tenant FROM otel.tenant_settings WHERE tenant != ''")
     wanted = {str(tenant): _NO_TIME for (tenant,) in before} | dict(of_tenant) | {"": of_all}
-    database.insert("otel.tenant_settings", ["tenant", "session_idle_seconds"], list(wanted.items()))
+    rows = [{"tenant": tenant, "session_idle_seconds": seconds} for tenant, seconds in wanted.items()]
+    database.insert("otel.tenant_settings", rows)
 
 
-def write_prices(database: ClickHouse, path: Path) -> None:
-    """Add the prices of a CSV file; one that is there already is written again, which changes nothing.
+def read_prices(path: Path) -> list[Price]:
+    """Return the prices of a CSV file.
 
     Raises:
         StartError: the file cannot be read, or is not such a file.
     """
-    database.insert("otel.model_prices", list(_COLUMNS), list(_prices(path)))
+    return list(_prices(path))
+
+
+def write_prices(database: ClickHouse, prices: Sequence[Price]) -> None:
+    """Add prices; one that is there already is written again, which changes nothing."""
+    database.insert("otel.model_prices", prices)
 
 
 def _dollars(text: str) -> float:
@@ -59,12 +66,12 @@ _COLUMNS: dict[str, tuple[Callable[[str], Any], Any]] = {
 _HINT = f"it is CSV: the first line names the columns, of {','.join(_COLUMNS)}, each further line is one price"
 
 
-def _prices(path: Path) -> Iterator[list[Any]]:
+def _prices(path: Path) -> Iterator[Price]:
     try:
         with path.open(newline="") as file:
             lines = csv.DictReader(file, strict=True)
             for line in lines:
-                yield [_value(path, lines.line_num, line, column) for column in _COLUMNS]
+                yield {column: _value(path, lines.line_num, line, column) for column in _COLUMNS}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise StartError(f"--model-prices {path} cannot be read: {error}", hint=_HINT) from error
 

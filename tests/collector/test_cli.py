@@ -223,3 +223,11 @@ def test_asking(collector: CollectorProcess) -> None:
     wrong = run("sql", "SELEKT", "--data-dir", str(collector.data_dir))
     assert wrong.returncode == 1
     assert "Traceback" not in wrong.stderr
+
+
+def test_prices_are_read_before_anything_is_asked(tmp_path: Path) -> None:
+    """A bad file of prices is said at the start, also where the ClickHouse server is away."""
+    (prices := tmp_path / "prices.csv").write_text("model,price\nx,1\n")
+    away = ("--clickhouse-url", "http://127.0.0.1:1", "--model-prices", str(prices))
+    done = run("serve", "--data-dir", str(tmp_path / "data"), *FREE, *away)
+    assert f"--model-prices {prices}, line 2: there is no column 'price'" in sentence(done)

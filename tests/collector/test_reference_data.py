@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from collector.errors import StartError
-from collector.reference_data import write_idle_seconds, write_prices
+from collector.reference_data import read_prices, write_idle_seconds, write_prices
 from collector.settings import load
 
 
@@ -22,13 +22,12 @@ def test_idle_time_of_a_tenant(engine: Any) -> None:
     for tenant, session in tenants.items():
         engine.database.insert(
             "otel.otel_traces",
-            ["Timestamp", "Tenant", "SpanAttributes"],
             [
-                [
-                    dt.datetime.fromtimestamp(ago, dt.UTC),
-                    tenant,
-                    {"session.id": session, "interaction.type": "event"},
-                ]
+                {
+                    "Timestamp": dt.datetime.fromtimestamp(ago, dt.UTC),
+                    "Tenant": tenant,
+                    "SpanAttributes": {"session.id": session, "interaction.type": "event"},
+                }
             ],
         )
 
@@ -53,8 +52,8 @@ def test_prices_of_a_file(engine: Any, tmp_path: Path) -> None:
     file.write_text(
         'model,valid_from,output_usd,input_usd,cached_input_usd\n"mine-*",2026-01-01,6,1.5,\nyours,2026-02-01,2,1,0.5\n'
     )
-    write_prices(engine.database, file)
-    write_prices(engine.database, file)
+    write_prices(engine.database, read_prices(file))
+    write_prices(engine.database, read_prices(file))
     sql = """SELECT tenant, provider, model, toString(valid_from), input_usd, cached_input_usd, output_usd
         FROM otel.model_prices FINAL WHERE model IN ('mine-*', 'yours') ORDER BY model"""
     assert engine.ask(sql) == [
@@ -90,7 +89,7 @@ def test_bad_prices(engine: Any, tmp_path: Path, text: str | None, reason: str) 
         file.write_text(text, errors="surrogateescape")
     before = engine.ask("SELECT count() FROM otel.model_prices")
     with pytest.raises(StartError) as refused:
-        write_prices(engine.database, file)
+        write_prices(engine.database, read_prices(file))
     assert reason in str(refused.value)
     assert f"--model-prices {file}" in str(refused.value)
     assert engine.ask("SELECT count() FROM otel.model_prices") == before

@@ -39,8 +39,7 @@ def main() -> None:
         migrator.migrate(database)
         database.command("INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', 1800)")
         for table, rows in order["rows"].items():
-            block = "\n".join(map(json.dumps, rows)).encode()
-            database._client.raw_insert(f"otel.{table}", COLUMNS[table], block, fmt="JSONEachRow")
+            database.insert(f"otel.{table}", rows)
         answers = [database._client.query(sql).result_rows for sql in order["questions"]]
         json.dump(answers, sys.stdout, default=str)
         database.close()

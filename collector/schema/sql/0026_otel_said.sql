@@ -1,5 +1,6 @@
 -- What a model was asked, what it answered, and its instructions, [asked, answered, instructions], as messages of the GenAI
--- conventions in JSON, whatever dialect wrote them. `known` are the attributes by otel_aliases, `events` the texts of the span events of a prompt and its completion.
+-- conventions in JSON, whatever dialect wrote them. `known` are the attributes by otel_aliases, `events` the texts of the span
+-- events of a prompt and its completion.
 CREATE OR REPLACE FUNCTION otel_said AS (known, attributes, events) ->
   arrayMap(
     (standard, prefix, other, role) -> concat(

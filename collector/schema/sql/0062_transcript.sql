@@ -40,24 +40,24 @@ FROM
       session_id,
       argMin((ts, position, span_id, role, text, source = 0, if(role = 'assistant', model, '')), (source, ts)) AS first,
       (argMin(tool, (tool = '', source)), max(found_id), argMin(arguments, (arguments = '', source)), argMin(result, (result = '', source))) AS call
-  FROM
-  (
-    SELECT *, if(call_id != '' OR role != 'tool', call_id, max(if(source IN (1, 3), call_id, '')) OVER (PARTITION BY tenant, session_id, role, tool, nth)) AS found_id
     FROM
     (
-      SELECT * EXCEPT (tool, call_id, orphan), if(orphan, '', call_id) AS call_id, if(orphan AND tool = '', replaceRegexpOne(mentioned, '_\\d+$', ''), tool) AS tool,
-        if(role = 'tool', dense_rank() OVER (PARTITION BY tenant, session_id, role, tool, source ORDER BY ts, span_id, position), 0) AS nth
+      SELECT *, if(call_id != '' OR role != 'tool', call_id, max(if(source IN (1, 3), call_id, '')) OVER (PARTITION BY tenant, session_id, role, tool, nth)) AS found_id
       FROM
       (
-        SELECT *, call_id AS mentioned, role = 'tool' AND source = 2 AND countIf(source != 2) OVER (PARTITION BY tenant, session_id, role, call_id) = 0 AS orphan
-        FROM otel.messages
+        SELECT * EXCEPT (tool, call_id, orphan), if(orphan, '', call_id) AS call_id, if(orphan AND tool = '', replaceRegexpOne(mentioned, '_\\d+$', ''), tool) AS tool,
+          if(role = 'tool', dense_rank() OVER (PARTITION BY tenant, session_id, role, tool, source ORDER BY ts, span_id, position), 0) AS nth
+        FROM
+        (
+          SELECT *, call_id AS mentioned, role = 'tool' AND source = 2 AND countIf(source != 2) OVER (PARTITION BY tenant, session_id, role, call_id) = 0 AS orphan
+          FROM otel.messages
+        )
       )
     )
-  )
-  GROUP BY tenant, session_id, role, multiIf(
-    role != 'tool', toString(identity),
-    found_id != '', found_id,
-    concat(tool, ' ', toString(nth)))
+    GROUP BY tenant, session_id, role, multiIf(
+      role != 'tool', toString(identity),
+      found_id != '', found_id,
+      concat(tool, ' ', toString(nth)))
   )
   GROUP BY tenant, session_id
 )

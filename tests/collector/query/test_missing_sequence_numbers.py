@@ -51,8 +51,7 @@ class Rows:
             }
             for row in rows
         ]
-        block = "\n".join(map(json.dumps, lines)).encode()
-        self.engine.database._client.raw_insert("otel.otel_traces", list(lines[0]), block, fmt="JSONEachRow")
+        self.engine.database.insert("otel.otel_traces", lines)
 
     def ask(self, **parameters: Any) -> dict[str, tuple[Any, ...]]:
         """Return (first, last, recorded, missing, gap_count, gaps) of each process of this tenant."""

@@ -75,11 +75,7 @@ class World:
 
     def happened(self, *facts: dict[str, Any], tenant: str | None = None) -> None:
         """Store interactions, all in one insert, in the order given."""
-        lines = [fact | {"Tenant": tenant or self.tenant} for fact in facts]
-        block = "\n".join(map(json.dumps, lines)).encode()
-        self.engine.database._client.raw_insert(
-            "otel.otel_traces", list({name: 0 for line in lines for name in line}), block, fmt="JSONEachRow"
-        )
+        self.engine.database.insert("otel.otel_traces", [fact | {"Tenant": tenant or self.tenant} for fact in facts])
 
     def ask(self, question: str, **parameters: Any) -> list[dict[str, Any]]:
         """Return the answer for this tenant in March 2026, where nothing else is said."""
