@@ -217,15 +217,18 @@ def highest_memory(collector: CollectorProcess) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's own account of memory")
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 def test_a_bomb(small: CollectorProcess, compression: grpc.Compression) -> None:
-    """A hundred megabytes that arrive as a hundred kilobytes: RESOURCE_EXHAUSTED; they never unfold in memory."""
+    """Megabytes that arrive as kilobytes: RESOURCE_EXHAUSTED; they never unfold in memory.
+
+    They are many, because the engine in the same process takes and gives back some fifty of its own meanwhile.
+    """
     with grpc.insecure_channel(small.endpoints["grpc"], options=[("grpc.max_send_message_length", -1)]) as channel:
         stub = TraceServiceStub(channel)
         stub.Export(traces(span()), timeout=30, compression=compression)
         before = highest_memory(small)
         with pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary(EXPORT)(bytes(10**8), timeout=60, compression=compression)
+            channel.unary_unary(EXPORT)(bytes(3 * 10**8), timeout=60, compression=compression)
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert highest_memory(small) - before < 5 * 10**7
+        assert highest_memory(small) - before < 15 * 10**7
         stub.Export(traces(span()), timeout=30)
 
 
