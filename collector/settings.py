@@ -24,11 +24,12 @@ _KINDS = {
     str(str): "text",
     str(Path): "folder",
     str(Path | None): "file",
+    str(SecretStr | None): "secret",
 }
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
 _LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
-_SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
+_SECRET = {"clickhouse_url", "jwt_secret"}  # may hold a password; never repeated in a message
 
 
 def default_data_dir() -> Path:
@@ -149,6 +150,22 @@ class Settings(BaseSettings):
         None,
         description="File of the API keys, which holds hashes only; without it keys.json in the data folder.",
     )
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 bytes by which users' tokens (JWT, HS256) are verified: their subject reads "
+        "its own interactions under /api.",
+    )
+    jwt_public_key: Path | None = Field(
+        None, description="Instead of it a public key in PEM (RS256, ES256 and their like)."
+    )
+    jwt_jwks_url: str = Field("", description="Instead of it where the issuer publishes its keys (JWKS).")
+    jwt_issuer: str = Field("", description="What `iss` of a token must be; empty for anything.")
+    jwt_audience: str = Field("", description="What `aud` of a token must hold; empty for anything.")
+    jwt_tenant_claim: str = Field(
+        "tenant",
+        min_length=1,
+        description="The claim that says a user's tenant; without it in a token, it is `default`.",
+    )
     requests_per_second: float = Field(
         0.0,
         ge=0,
@@ -225,7 +242,16 @@ class Settings(BaseSettings):
         return self.keys_file or self.data_dir / "keys.json"
 
     @field_validator(
-        "grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca", "model_prices", mode="before"
+        "grpc_socket",
+        "http_socket",
+        "tls_cert",
+        "tls_key",
+        "tls_client_ca",
+        "tls_ca",
+        "model_prices",
+        "jwt_secret",
+        "jwt_public_key",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, path: Any) -> Any:
@@ -283,6 +309,18 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """Which ClickHouse it is, to people: "embedded", or the server's host and port."""
         return urlsplit(self.server_url).netloc.rpartition("@")[2] if self.server_url else "embedded"
+
+    @model_validator(mode="after")
+    def _one_trust(self) -> Settings:
+        """Refuse two ways to verify a token: which one holds would depend on the token."""
+        ways = {
+            "--jwt-secret": self.jwt_secret,
+            "--jwt-public-key": self.jwt_public_key,
+            "--jwt-jwks-url": self.jwt_jwks_url,
+        }
+        if len(given := [flag for flag, value in ways.items() if value]) > 1:
+            raise StartError(f"{' and '.join(given)} are given", hint="tokens are verified in one way")
+        return self
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> Settings:

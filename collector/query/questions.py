@@ -89,7 +89,7 @@ class Asker:
             NotRunningError: nobody answers.
         """
         query = {"default_format": output_format}
-        query |= {f"param_{name}": _written(value) for name, value in parameters.items()}
+        query |= {f"param_{name}": written(value) for name, value in parameters.items()}
         try:
             reply = self._http.post(self._address, params=query, content=sql.encode())
         except httpx.TransportError as error:
@@ -120,7 +120,7 @@ class Asker:
         self._http.close()
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """Write a parameter as the HTTP interface takes it: a text escaped as in TabSeparated, a list as quoted texts."""
     if isinstance(value, list | tuple):
         quoted = (str(each).replace("\\", "\\\\").replace("'", "\\'") for each in value)

@@ -160,7 +160,7 @@ def answers(folder: Path, question: Question, world: World) -> Answers:
 def parameters(question: Question, world: World) -> dict[str, str]:
     """Return what to ask about this time."""
     values: Values = {**questions.DEFAULTS, "steps": STEPS, **question.about(world)}
-    return {name: questions._written(values[name]) for name, _ in questions._PARAMETER.findall(question.sql)}
+    return {name: questions.written(values[name]) for name, _ in questions._PARAMETER.findall(question.sql)}
 
 
 def timed(path: str, sql: str, values: Mapping[str, str]) -> tuple[float, Chunk]:

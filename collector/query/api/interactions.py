@@ -1,0 +1,144 @@
+"""`/api/interactions/…`, `/api/users/{id}/history`, `/api/live`: interactions one by one, counted, as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from collector.query.api import answers, cursors
+from collector.query.api.asking import (
+    SECOND,
+    Api,
+    Asking,
+    Cursor,
+    Days,
+    Limit,
+    Offset,
+    Reading,
+    Row,
+    Since,
+    Until,
+    Word,
+    cut,
+    place_of,
+)
+from collector.query.api.items import item
+from collector.query.api.live import Wanted
+from collector.query.api.parameters import Text, nano
+from collector.query.api.problems import RESPONSES, Route
+from collector.query.viewer import Viewer
+
+routes = APIRouter(route_class=Route, responses=RESPONSES, tags=["interactions"])
+
+
+@routes.get("/interactions/log")
+async def interactions(
+    api: Asking,
+    *,
+    viewer: Reading,
+    session_id: Word = "",
+    user_id: Word = "",
+    interaction_type: Word = "",
+    category: Word = "",
+    severity: Word = "",
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    cursor: Cursor = "",
+) -> answers.InteractionPage:
+    """List interactions, the newest first."""
+    asked = {
+        "session": session_id,
+        "user": user_id,
+        "type": interaction_type,
+        "category": category,
+        "severity": severity,
+        "since": nano(since),
+        "until": nano(until),
+    }
+    return await _page(api, viewer, asked, cursor=cursor, limit=limit, offset=offset)
+
+
+@routes.get("/users/{user_id:path}/history")
+async def history(
+    api: Asking,
+    *,
+    viewer: Reading,
+    user_id: Annotated[Text, Path(min_length=1, description="The user's id.")],
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+) -> answers.InteractionPage:
+    """List what one user did, the newest first."""
+    asked = {"session": "", "user": user_id, "type": "", "category": "", "severity": ""}
+    return await _page(
+        api, viewer, asked | {"since": nano(since), "until": nano(until)}, cursor=cursor, limit=limit, offset=0
+    )
+
+
+async def _page(
+    api: Api, viewer: Viewer, asked: dict[str, Any], *, cursor: str, limit: int, offset: int
+) -> answers.InteractionPage:
+    place = cursors.read(cursor, asked)
+    behind: dict[str, Any] = {"before": place.nano, "before_span": place.id}
+    found = await api.rows("log", viewer, **asked, **behind, limit=limit + 1, offset=offset)
+    [counted] = await api.rows("log_count", viewer, **asked)
+    shown, last = cut(found, limit)
+    return answers.InteractionPage(
+        interactions=[answers.Interaction.model_construct(**item(row)) for row in shown],
+        total=counted["total"],
+        next=cursors.write(place_of(last, "nano", "span_id"), asked) if last else None,
+    )
+
+
+@routes.get("/interactions/stats")
+async def stats(api: Asking, viewer: Reading, days: Days = 7.0) -> answers.Stats:
+    """Count interactions by day (UTC) and type, and sessions."""
+    until = datetime.now(UTC)
+    times: dict[str, Any] = {
+        "since": f"{(until - timedelta(days=days)).timestamp():.3f}",
+        "until": f"{until.timestamp():.3f}",
+    }
+    if viewer.user:
+        [row] = await api.rows("stats_of_user", viewer, **times)
+        return _stats_of_user(row)
+    [row] = await api.rows("stats", viewer, **times, tenant=viewer.tenant)
+    return answers.Stats(**row)
+
+
+def _stats_of_user(row: Row) -> answers.Stats:
+    daily: dict[str, dict[str, int]] = {}
+    for day, kind, number in row["of_day"]:
+        daily.setdefault(day, {})[kind] = number
+    return answers.Stats(
+        total_interactions=row["total_interactions"],
+        total_sessions=row["total_sessions"],
+        interaction_types=row["interaction_types"],
+        daily_breakdown={day: types | {"total": sum(types.values())} for day, types in sorted(daily.items())},
+    )
+
+
+@routes.get("/live", response_class=EventSourceResponse)
+async def live(
+    api: Asking,
+    *,
+    viewer: Reading,
+    session_id: Word = "",
+    user_id: Word = "",
+    interaction_type: Word = "",
+    category: Word = "",
+    severity: Word = "",
+    last_event_id: Annotated[str, Header(max_length=40)] = "",
+) -> AsyncIterator[ServerSentEvent]:
+    """Send interactions as they are stored, as server-sent events; a browser that comes back goes on where it was."""
+    wanted = Wanted(session_id, user_id, interaction_type, category, severity)
+    since = int(last_event_id) if last_event_id.isdecimal() else time.time_ns() - 5 * SECOND
+    async for row in api.live.listen(viewer, wanted, since):
+        yield ServerSentEvent(data=item(row), event="interaction", id=str(row["received_nano"]))
