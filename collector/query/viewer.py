@@ -24,7 +24,7 @@ _BY_TENANT: Final[Mapping[str, str]] = {
     "otel_metrics_sum": "Tenant",
     "otel_metrics_summary": "Tenant",
     "otel_traces": "Tenant",
-    "otel_traces_trace_id_ts": "Tenant",
+    "session_of_trace": "tenant",
     "sessions_state": "tenant",
     "span_messages": "Tenant",
     "tenant_settings": "tenant",
@@ -35,7 +35,7 @@ _BY_USER: Final[Mapping[str, str]] = {"otel_traces": "UserId", "sessions": "user
 """The tables and views whose rows belong to users."""
 
 _OF_NO_USER: Final = frozenset(
-    {"sessions_state", "error_resolutions", "model_prices", "tenant_settings", "span_messages"}
+    {"session_of_trace", "sessions_state", "error_resolutions", "model_prices", "tenant_settings", "span_messages"}
 )
 """What a user's statement reads all the same: it stands behind `sessions`, or tells nothing without others' rows."""
 
