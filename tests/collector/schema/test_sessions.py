@@ -178,7 +178,7 @@ def test_any_idle_time(engine: Any, exporter: Any, row: Row, seconds: str) -> No
 
 
 def test_a_trace_belongs_to_one_session(engine: Any, exporter: Any, row: Row) -> None:
-    """What names no session counts once for the session of its trace, however many runs say so in however many parts."""
+    """What names no session counts once for the session of its trace, however many runs say so in how many parts."""
     trace, mark = secrets.token_hex(16), secrets.token_hex(4)
     call = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "7"}
     exporter(row(call, TraceId=trace))
