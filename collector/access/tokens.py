@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from collector.errors import StartError, Unauthenticated
@@ -20,7 +21,11 @@ _SHAPE: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 _LEEWAY_SECONDS: Final = 30  # between two clocks
 _FETCH_SECONDS: Final = 5  # for the keys of an issuer
 _SHORTEST_SECRET: Final = 32  # bytes, RFC 7518, 3.2
-_PUBLIC: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "PS256", "EdDSA")
+_ALGORITHMS: Final = (
+    (rsa.RSAPublicKey, ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")),
+    (ec.EllipticCurvePublicKey, ("ES256", "ES384", "ES512")),
+    (ed25519.Ed25519PublicKey, ("EdDSA",)),
+)
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFAULT_TENANT: Final = "default"
 
@@ -70,7 +75,6 @@ class Tokens:
         """
         self._trust = trust
         self._key = _key(trust)
-        self._algorithms = ["HS256"] if trust.secret else list(_PUBLIC)
 
     def user(self, token: str) -> User:
         """Return whom a token is about. May ask the issuer for its keys.
@@ -79,10 +83,11 @@ class Tokens:
             Unauthenticated: it is forged, expired, for somebody else, or about nobody.
         """
         try:
+            key = self._key(token)
             claims = jwt.decode(
                 token,
-                self._key(token),
-                algorithms=self._algorithms,
+                key,
+                algorithms=_algorithms(key),
                 issuer=self._trust.issuer or None,
                 audience=self._trust.audience or None,
                 leeway=_LEEWAY_SECONDS,
@@ -103,9 +108,16 @@ def _key(trust: Trust) -> Callable[[str], Any]:
         return lambda _: trust.secret
     if trust.public_key:
         try:
-            key = load_pem_public_key(trust.public_key)
+            loaded = load_pem_public_key(trust.public_key)
         except (ValueError, UnsupportedAlgorithm) as error:
             raise StartError("--jwt-public-key is no public key", hint="it must be one in PEM") from error
-        return lambda _: key
+        return lambda _: loaded
     published = jwt.PyJWKClient(trust.jwks_url, timeout=_FETCH_SECONDS)
     return lambda token: published.get_signing_key_from_jwt(token).key
+
+
+def _algorithms(key: Any) -> list[str]:
+    """Return what a key verifies; none for what an issuer publishes and we do not know."""
+    if isinstance(key, str):
+        return ["HS256"]
+    return [name for kind, names in _ALGORITHMS if isinstance(key, kind) for name in names]
