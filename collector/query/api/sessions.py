@@ -59,7 +59,8 @@ async def sessions(
 @routes.get("/{session_id:path}/transcript")
 async def transcript(api: Asking, viewer: Reading, session_id: SessionId) -> answers.Transcript:
     """Tell what was said in a session, in order, whoever recorded it."""
-    row = await _found(api, viewer, session_id)
+    question = "session" if viewer.user else "session_range"  # whose a session is, only its whole row tells
+    row = await _found(api, viewer, session_id, question)
     return answers.Transcript(session_id=session_id, messages=await _messages(api, viewer, row))
 
 
@@ -88,8 +89,8 @@ async def session(api: Asking, viewer: Reading, session_id: SessionId) -> answer
     return answers.SessionDetail(**_session(row), transcript=await _messages(api, viewer, row))
 
 
-async def _found(api: Api, viewer: Viewer, session_id: str) -> Row:
-    rows = await api.rows("session", viewer, session=session_id)
+async def _found(api: Api, viewer: Viewer, session_id: str, question: str = "session") -> Row:
+    rows = await api.rows(question, viewer, session=session_id)
     if not rows:
         raise NotAnsweredError(404, "there is no such session", hint="GET /api/sessions lists what there is")
     return rows[0]

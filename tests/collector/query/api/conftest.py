@@ -12,7 +12,7 @@ from processes import CollectorProcess, add_key
 from collector.access.keys import ALL_TENANTS, Scope
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Run it, and let everybody say something."""
     folder: Path = tmp_path_factory.mktemp("api") / "data"
