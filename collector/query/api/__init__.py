@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 
 from collector.query.api import analytics, failures, interactions, sessions
 from collector.query.api.asking import Api
 from collector.query.api.door import Door
 
-__all__ = ["Api", "Door", "routes"]
+__all__ = ["Api", "Door", "routes", "table"]
 
 routes = APIRouter(prefix="/api")
 for _each in (interactions, sessions, failures, analytics):
     routes.include_router(_each.routes)
+
+
+def table() -> str:
+    """Return the paths as a table in Markdown."""
+    rows = [
+        f"| `{verb} {each.path}` | {(each.description or '').partition(chr(10))[0]} |"
+        for each in routes.routes
+        if isinstance(each, APIRoute)
+        for verb in sorted(each.methods)
+    ]
+    return "\n".join(("| request | |", "|---|---|", *rows))
