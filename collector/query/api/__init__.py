@@ -11,17 +11,21 @@ from collector.query.api.door import Door
 
 __all__ = ["Api", "Door", "routes", "table"]
 
-routes = APIRouter(prefix="/api")
-for _each in (interactions, sessions, failures, analytics):
+_PREFIX = "/api"
+_MODULES = (interactions, sessions, failures, analytics)
+
+routes = APIRouter(prefix=_PREFIX)
+for _each in _MODULES:
     routes.include_router(_each.routes)
 
 
 def table() -> str:
     """Return the paths as a table in Markdown."""
     rows = [
-        f"| `{verb} {each.path}` | {(each.description or '').partition(chr(10))[0]} |"
-        for each in routes.routes
+        f"| `{verb} {_PREFIX}{each.path}` | {(each.description or '').partition(chr(10))[0]} |"
+        for module in _MODULES
+        for each in module.routes.routes
         if isinstance(each, APIRoute)
-        for verb in sorted(each.methods)
+        for verb in sorted(each.methods or ())
     ]
     return "\n".join(("| request | |", "|---|---|", *rows))
