@@ -56,10 +56,10 @@ class World:
         with self.client(token) as client:
             return client.get(path, params=parameters)
 
-    def listen(self, token: str, since: int, events: int, **parameters: Any) -> str:
-        """Listen to what is new since then, until so many interactions came; return all that was heard."""
+    def listen(self, token: str, since: str, events: int, **parameters: Any) -> str:
+        """Listen to what is new that place, until so many interactions came; return all that was heard."""
         heard = ""
-        headers = {"last-event-id": str(since)}
+        headers = {"last-event-id": since}
         with (
             self.client(token) as client,
             client.stream("GET", "/api/live", params=parameters, headers=headers) as reply,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Final, TypeVar
 
 import anyio
@@ -87,6 +87,13 @@ def _admin(request: Request) -> tuple[Viewer, Sender]:
     return _api(request).door.admin(request)
 
 
+async def _seat(request: Request) -> AsyncIterator[None]:
+    with _api(request).live.seat():
+        yield
+
+
+Seat = Depends(_seat)
+"""Holds a seat of those who listen until the last byte is sent."""
 Asking = Annotated[Api, Depends(_api)]
 Reading = Annotated[Viewer, Depends(_viewer)]
 OfTeam = Annotated[Viewer, Depends(_team)]

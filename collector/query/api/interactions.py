@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -21,18 +22,22 @@ from collector.query.api.asking import (
     Offset,
     Reading,
     Row,
+    Seat,
     Since,
     Until,
     Word,
     cut,
     place_of,
 )
+from collector.query.api.cursors import Place
 from collector.query.api.items import item
 from collector.query.api.live import Wanted
 from collector.query.api.parameters import Text, nano
 from collector.query.api.problems import RESPONSES, Route
 from collector.query.viewer import Viewer
 
+_EVENT_ID: Final = re.compile(r"(\d{1,18}|[1-8]\d{18})-([0-9a-f]*)")
+_RECENT: Final = 5 * SECOND  # who comes without an id hears what just happened
 routes = APIRouter(route_class=Route, responses=RESPONSES, tags=["interactions"])
 
 
@@ -125,7 +130,7 @@ def _stats_of_user(row: Row) -> answers.Stats:
     )
 
 
-@routes.get("/live", response_class=EventSourceResponse)
+@routes.get("/live", response_class=EventSourceResponse, dependencies=[Seat])
 async def live(
     api: Asking,
     *,
@@ -135,10 +140,11 @@ async def live(
     interaction_type: Word = "",
     category: Word = "",
     severity: Word = "",
-    last_event_id: Annotated[str, Header(max_length=40)] = "",
+    last_event_id: Annotated[str, Header(max_length=60)] = "",
 ) -> AsyncIterator[ServerSentEvent]:
     """Send interactions as they are stored, as server-sent events; a browser that comes back goes on where it was."""
     wanted = Wanted(session_id, user_id, interaction_type, category, severity)
-    since = int(last_event_id) if last_event_id.isdecimal() else time.time_ns() - 5 * SECOND
+    heard = _EVENT_ID.fullmatch(last_event_id)
+    since = Place(int(heard[1]), heard[2]) if heard else Place(time.time_ns() - _RECENT)
     async for row in api.live.listen(viewer, wanted, since):
-        yield ServerSentEvent(data=item(row), event="interaction", id=str(row["received_nano"]))
+        yield ServerSentEvent(data=item(row), event="interaction", id=f"{row['received_nano']}-{row['span_id']}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -46,8 +47,9 @@ class Live:
         self._reader, self._run = reader, run
         self._listening = 0
 
-    async def listen(self, viewer: Viewer, wanted: Wanted, since: int) -> AsyncIterator[dict[str, Any]]:
-        """Yield rows that arrive after `since`, nanoseconds since 1970, as they do.
+    @contextlib.contextmanager
+    def seat(self) -> Iterator[None]:
+        """Take one of the seats for the length of a block.
 
         Raises:
             NotAnsweredError: too many listen already.
@@ -56,17 +58,17 @@ class Live:
             raise NotAnsweredError(503, "too many listen already", hint="try again later")
         self._listening += 1
         try:
-            async for row in self._rows(viewer, wanted, since):
-                yield row
+            yield
         finally:
             self._listening -= 1
 
-    async def _rows(self, viewer: Viewer, wanted: Wanted, since: int) -> AsyncIterator[dict[str, Any]]:
+    async def listen(self, viewer: Viewer, wanted: Wanted, since: Place) -> AsyncIterator[dict[str, Any]]:
+        """Yield rows that arrive behind a place (`received_nano`, span), as they do."""
         seen: dict[tuple[str, str, str], int] = {}
-        newest, overlap = since, 0
+        newest, overlap = since.nano, 0
         while True:
             began, pages = time.monotonic(), 0
-            place: Place | None = Place(max(since, newest - overlap))
+            place: Place | None = Place(newest - overlap) if newest - overlap > since.nano else since
             while place:
                 found = await self._page(viewer, wanted, place)
                 place, pages = _behind(found), pages + 1
