@@ -22,6 +22,7 @@ from collector.query.api.asking import (
     place_of,
 )
 from collector.query.api.items import item
+from collector.query.api.pages import interactions_of, newest
 from collector.query.api.parameters import Text, nano
 from collector.query.api.problems import RESPONSES, NotAnsweredError, Route
 
@@ -49,10 +50,13 @@ async def errors(
         "until": nano(until),
     }
     place = cursors.read(cursor, asked)
-    behind: dict[str, Any] = {"before": place.nano, "before_span": place.id}
-    shown, last = cut(await api.rows("errors", viewer, **asked, **behind, limit=limit + 1), limit)
+    more: dict[str, Any] = {"before": place.nano, "before_span": place.id, "limit": limit + 1}
+    indexed = bool(session_id or viewer.user)
+    keys, last = cut(await newest(api, "errors_keys", viewer, asked, place=place, indexed=indexed, **more), limit)
+    settled = {(key["trace_id"], key["span_id"]): key["resolved"] for key in keys}
+    shown = await interactions_of(api, viewer, keys)
     return answers.FailurePage(
-        errors=[answers.Failure(**item(row), resolved=row["resolved"]) for row in shown],
+        errors=[answers.Failure(**item(row), resolved=settled[row["trace_id"], row["span_id"]]) for row in shown],
         next=cursors.write(place_of(last, "nano", "span_id"), asked) if last else None,
     )
 

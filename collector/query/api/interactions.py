@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
@@ -32,6 +33,7 @@ from collector.query.api.asking import (
 from collector.query.api.cursors import Place
 from collector.query.api.items import item
 from collector.query.api.live import Wanted
+from collector.query.api.pages import interactions_of, newest
 from collector.query.api.parameters import Text, nano
 from collector.query.api.problems import RESPONSES, Route
 from collector.query.viewer import Viewer
@@ -92,15 +94,23 @@ async def _page(
     api: Api, viewer: Viewer, asked: dict[str, Any], *, cursor: str, limit: int, offset: int
 ) -> answers.InteractionPage:
     place = cursors.read(cursor, asked)
-    behind: dict[str, Any] = {"before": place.nano, "before_span": place.id}
-    found = await api.rows("log", viewer, **asked, **behind, limit=limit + 1, offset=offset)
-    [counted] = await api.rows("log_count", viewer, **asked)
-    shown, last = cut(found, limit)
+    (shown, last), [counted] = await asyncio.gather(
+        _shown(api, viewer, asked, place=place, limit=limit, offset=offset), api.rows("log_count", viewer, **asked)
+    )
     return answers.InteractionPage(
         interactions=[answers.Interaction.model_construct(**item(row)) for row in shown],
         total=counted["total"],
         next=cursors.write(place_of(last, "nano", "span_id"), asked) if last else None,
     )
+
+
+async def _shown(
+    api: Api, viewer: Viewer, asked: dict[str, Any], *, place: Place, limit: int, offset: int
+) -> tuple[list[Row], Row | None]:
+    more = {"before": place.nano, "before_span": place.id, "limit": limit + 1, "offset": offset}
+    indexed = bool(asked["session"] or asked["user"] or viewer.user)
+    keys, last = cut(await newest(api, "log_keys", viewer, asked, place=place, indexed=indexed, **more), limit)
+    return await interactions_of(api, viewer, keys), last
 
 
 @routes.get("/interactions/stats")

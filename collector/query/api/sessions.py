@@ -23,6 +23,7 @@ from collector.query.api.asking import (
     place_of,
 )
 from collector.query.api.items import moment
+from collector.query.api.pages import newest
 from collector.query.api.parameters import nano
 from collector.query.api.problems import RESPONSES, NotAnsweredError, Route
 from collector.query.reader import Span
@@ -46,10 +47,17 @@ async def sessions(
     cursor: Cursor = "",
 ) -> answers.SessionPage:
     """List sessions, those that began last first; `since` and `until` are about their beginnings."""
-    asked: dict[str, Any] = {"status": status, "user": user_id, "since": nano(since), "until": nano(until)}
+    asked: dict[str, Any] = {
+        "status": status,
+        "user": user_id or viewer.user,
+        "since": nano(since),
+        "until": nano(until),
+    }
     place = cursors.read(cursor, asked)
-    behind: dict[str, Any] = {"before": place.nano, "before_session": place.id}
-    shown, last = cut(await api.rows("session_page", viewer, **asked, **behind, limit=limit + 1), limit)
+    more: dict[str, Any] = {"before": place.nano, "before_session": place.id, "limit": limit + 1}
+    indexed = bool(asked["user"])
+    found = await newest(api, "session_page", viewer, asked, place=place, indexed=indexed, **more)
+    shown, last = cut(found, limit)
     return answers.SessionPage(
         sessions=[answers.Session(**_session(row)) for row in shown],
         next=cursors.write(place_of(last, "from_nano", "session_id"), asked) if last else None,

@@ -1,4 +1,4 @@
--- How many interactions are there of which `log` shows a page?
+-- How many interactions are there of which `log_keys` is a page?
 SELECT count() AS total
 FROM otel.interactions
 WHERE ({session:String} = '' OR session_id = {session:String})

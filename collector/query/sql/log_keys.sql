@@ -1,5 +1,6 @@
--- Which interactions were there, the newest first? A page of them: what stands behind (`before`, `before_span`), 0 for the first.
-SELECT *, toUnixTimestamp64Nano(ts) AS nano
+-- Which interactions were there, the newest first? The ids of a page: what stands behind (`before`, `before_span`), 0 for the first.
+-- `interactions_of` tells what they are: so their texts are read for these rows only.
+SELECT toUnixTimestamp64Nano(ts) AS nano, trace_id, span_id
 FROM otel.interactions
 WHERE ({session:String} = '' OR session_id = {session:String})
   AND ({user:String} = '' OR user_id = {user:String})

@@ -1,7 +1,7 @@
--- Which errors happened, the newest first, and which of them are settled? A page of them, as `log`.
+-- Which errors happened, the newest first, and which of them are settled? The ids of a page, as `log_keys`.
 -- Errors are what sessions count. What somebody said last of an error holds (otel.error_resolutions), else what came with it
 -- (interaction.resolved).
-SELECT *, toUnixTimestamp64Nano(ts) AS nano,
+SELECT toUnixTimestamp64Nano(ts) AS nano, trace_id, span_id,
   (tenant, trace_id, span_id) IN (SELECT tenant, trace_id, span_id FROM otel.error_resolutions FINAL WHERE resolved)
     OR (attributes['interaction.resolved'] = 'true'
       AND (tenant, trace_id, span_id) NOT IN (SELECT tenant, trace_id, span_id FROM otel.error_resolutions FINAL WHERE NOT resolved)) AS resolved
