@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Annotated
 
 import typer
 
@@ -14,23 +15,30 @@ app = typer.Typer(no_args_is_help=True, help="The tables in ClickHouse.")
 
 
 @app.command("print")
-def schema_print() -> None:
+@errors_as_sentences
+def schema_print(
+    cluster: Annotated[
+        str, typer.Option(metavar="NAME", show_default=False, help="For this cluster: replicated, sharded.")
+    ] = "",
+) -> None:
     """Print the whole schema as SQL a DBA can run, the ledger of the migrator included."""
-    for statement in migrator.as_script():
+    for statement in migrator.as_script(cluster):
         typer.echo(statement, nl=False)
 
 
 @app.command("migrate")
 @errors_as_sentences
-@with_settings("clickhouse_url", "data_dir")
+@with_settings("clickhouse_url", "clickhouse_cluster", "data_dir")
 def schema_migrate(chosen: settings.Settings) -> None:
     """Bring a ClickHouse server, or the embedded one of a stopped collector, to the newest schema."""
     telemetry.configure_logging("warning")
+    cluster = chosen.cluster
     from collector.clickhouse import ClickHouse  # noqa: PLC0415 - loads ClickHouse, half a second `print` need not wait
 
     with contextlib.ExitStack() as undo:
         directory = datadir.DataDir(chosen.data_dir, migrator.newest())
         undo.callback(directory.close)
         database = undo.enter_context(contextlib.closing(ClickHouse(directory.path, chosen.server_url)))
-        count = migrator.migrate(database, lambda done: typer.echo(f"applied {done.number:04d}_{done.name}"))
+        shown = lambda done: typer.echo(f"applied {done.number:04d}_{done.name}")  # noqa: E731
+        count = migrator.migrate(database, shown, cluster)
     typer.echo(f"{count} applied, schema {migrator.newest()}")

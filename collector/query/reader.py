@@ -21,7 +21,7 @@ from collector.errors import CollectorError
 from collector.query.clickhouse_http.embedded import Control, Session
 from collector.query.clickhouse_http.query_error import QueryError
 from collector.query.clickhouse_http.query_settings import Caps
-from collector.query.questions import written
+from collector.query.questions import SERVER_SETTINGS, written
 from collector.query.viewer import Viewer
 
 DATABASE: Final = "otel"
@@ -176,6 +176,7 @@ class ServerReader:
             "readonly": "2",  # 1 would take no settings beside it
             "cancel_http_readonly_queries_on_client_close": "1",
             "query_id": str(uuid.uuid4()),
+            **SERVER_SETTINGS,
             **settings,
             **{f"param_{name}": text for name, text in _texts(parameters).items()},
         }
