@@ -163,6 +163,15 @@ def _ledger(cluster: str) -> str:
     return f"{_LEDGER}\nCOMMENT '{_ON_CLUSTER}{cluster}'" if cluster else _LEDGER
 
 
+def sharded(cluster: str) -> frozenset[str]:
+    """Return the tables of which each shard of a cluster has rows of its own.
+
+    Raises:
+        StartError: that is no name of a cluster.
+    """
+    return Cluster.of(cluster, (each.sql for each in migrations())).sharded
+
+
 def _writer(cluster: str) -> Callable[..., Iterator[str]]:
     """Return what writes statements of the plain schema as the database needs them.
 

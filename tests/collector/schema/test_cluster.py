@@ -74,6 +74,14 @@ def test_comments_stay() -> None:
     assert set(comments) <= set(clustered.splitlines())
 
 
+def test_subqueries_are_asked_once() -> None:
+    """What a view looks up in all shards is answered once and sent along, not asked again by each shard."""
+    views = [bare(each) for each in SCRIPT if bare(each).startswith("CREATE OR REPLACE VIEW")]
+    found = re.findall(r"(\w+) (?:NOT )?IN \(\s*SELECT", "".join(views))
+    assert found
+    assert set(found) == {"GLOBAL"}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return columns, tables and keepers of the clustered schema, made by the real engines in a process of its own."""
