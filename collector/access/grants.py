@@ -34,11 +34,11 @@ _HEAD = """-- Lets the role {role} read {whose}, and nothing else of {database}.
 -- Row policies of one table add up: another one that names this role, or ALL, opens more.
 -- Users that no policy names must read everything, the collector's own user is one: leave ClickHouse's setting
 -- users_without_row_policies_can_read_rows on, as it is by default.
--- dictGet knows no row policies. The dictionaries' keys are a tenant with ids of traces or spans: who knows those of another
--- tenant can ask them for what log records say of that span, and for which session the trace belongs to."""
+-- dictGet knows no row policies. The dictionaries' keys are a tenant with ids of traces or spans: who knows those of
+-- another tenant can ask what log records and model calls say in them, and to which session a trace belongs."""
 _HEAD_OF_CLUSTER = """
--- A shard applies policies to the user who asks only if remote_servers has a <secret> for the cluster {cluster}. Without one
--- shards read as another user, and THESE POLICIES DO NOT HOLD."""
+-- A shard applies policies to the user who asks only if remote_servers has a <secret> for the cluster {cluster}.
+-- Without one shards read as another user, and THESE POLICIES DO NOT HOLD."""
 
 
 @dataclass(frozen=True, slots=True)

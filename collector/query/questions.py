@@ -25,7 +25,7 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 `2026-03-10 12:00:00` or in seconds since 1970; `session`; `steps`."""
 
 SERVER_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({"distributed_product_mode": "global"})
-"""What a question is asked with on a server: on a cluster, a subquery over all shards is answered once, for each of them."""
+"""What a question is asked with on a server: on a cluster a subquery over all shards is answered once for all."""
 
 
 class QueryFailedError(CollectorError):
