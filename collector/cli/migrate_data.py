@@ -28,9 +28,7 @@ def migrate_data(
     chosen: settings.Settings,
     *,
     to: Annotated[str, typer.Option(metavar="url", help="The server: http(s)://user:password@host:8123.")],
-    cluster: Annotated[
-        str, typer.Option(metavar="NAME", show_default=False, help="The cluster it is a node of.")
-    ] = "",
+    cluster: Annotated[str, typer.Option(metavar="NAME", show_default=False, help="The cluster it is a node of.")] = "",
     tables: Annotated[
         str, typer.Option(metavar="text", show_default=False, help="Only these, with commas between them.")
     ] = "",

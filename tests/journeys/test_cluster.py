@@ -51,6 +51,7 @@ ASKED = {  # each table and view as a whole; ids of a collector's own, and when 
 }
 EMPTY_IS_RIGHT = {"missing_sequence_numbers", "ingestion_lag"}
 
+
 @dataclass(frozen=True)
 class Both:
     """Who got the same requests."""
@@ -127,7 +128,8 @@ def test_a_tenant_reads_its_own_on_every_shard(both: Both) -> None:
     reader = ServerReader(both.server.url, Caps())
     with contextlib.closing(reader):
         for table in ("interactions", "sessions", "daily_stats", "otel_traces", "sessions_state"):
-            sql = f"SELECT DISTINCT toString({'Tenant' if table == 'otel_traces' else 'tenant'}) AS tenant FROM otel.{table}"
+            column = "Tenant" if table == "otel_traces" else "tenant"
+            sql = f"SELECT DISTINCT toString({column}) AS tenant FROM otel.{table}"
             assert {row["tenant"] for row in reader.rows(sql, {}, Viewer())} >= {"acme", "beta", "default"}
             assert reader.rows(sql, {}, Viewer("acme")) == [{"tenant": "acme"}], table
         assert reader.rows("SELECT 1 FROM otel.interactions", {}, Viewer("acme", "bob")) == []

@@ -1,4 +1,4 @@
-"""How one embedded engine runs the clustered schema: what it cannot do is written another way, the rest is the real one.
+"""How one embedded engine runs the clustered schema: what it cannot do is written another way, the rest is real.
 
 It has no thread for ON CLUSTER, and replicated tables can be made in it but not be written to. So ON CLUSTER is left
 out, and the engines are those they replicate, with as long a memory of tokens. Distributed tables are real: the cluster

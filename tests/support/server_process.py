@@ -32,7 +32,14 @@ class ClickHouseServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [sys.executable, str(SERVER), str(self.folder), str(self.port), str(self.faults_file), str(self.shards)]
+        command = [
+            sys.executable,
+            str(SERVER),
+            str(self.folder),
+            str(self.port),
+            str(self.faults_file),
+            str(self.shards),
+        ]
         self.process = subprocess.Popen(command, cwd=self.folder.parent)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

@@ -119,9 +119,17 @@ def span(tenant: str, user: str, number: int) -> tuple[str, dict[str, Any]]:
 def test_what_they_show(engine: Any, tmp_path: Path, readers: Readers, own: list[list[str]]) -> None:
     """Under the printed conditions each view, and each table by itself, has rows of the tenant, or the user, alone."""
     statements = written(engine, readers)
-    rows = [span(tenant, user, n) for tenant, user in (("acme", "ann"), ("acme", "bob"), ("beta", "ann")) for n in (1, 2)]
+    rows = [
+        span(tenant, user, n) for tenant, user in (("acme", "ann"), ("acme", "bob"), ("beta", "ann")) for n in (1, 2)
+    ]
     for tenant in ("acme", "beta"):
-        note = {"tenant": tenant, "trace_id": TRACE, "span_id": f"{tenant}ann1", "resolved": True, "said_at": 1790000000}
+        note = {
+            "tenant": tenant,
+            "trace_id": TRACE,
+            "span_id": f"{tenant}ann1",
+            "resolved": True,
+            "said_at": 1790000000,
+        }
         rows.append(("error_resolutions", note))
     names = [f"{tenant}-{user}" for tenant, user in own]
     asked = {
@@ -146,7 +154,10 @@ def test_a_users_role_has_nothing_more(engine: Any) -> None:
     found = granted(statements)
     assert {"interactions", "sessions", "transcript", "otel_traces"} <= found
     assert not [name for name in found if name.startswith(("otel_logs", "otel_metrics", "daily_stats"))]
-    assert set(conditions(statements)) | {each.name for each in row_policies.tables(engine.database) if each.is_view} >= found
+    assert (
+        set(conditions(statements)) | {each.name for each in row_policies.tables(engine.database) if each.is_view}
+        >= found
+    )
 
 
 @pytest.mark.parametrize(

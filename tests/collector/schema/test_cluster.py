@@ -37,9 +37,8 @@ for statement in migrator.as_script("main"):
     if not statement.startswith("INSERT") and "\\nINSERT" not in statement:
         database.command(statement.removesuffix(";\\n").replace(" ON CLUSTER 'main'", ""))
 tables = Tables(database)
-keepers = {
-    signal: [dataclasses.asdict(each) for each in tables.route(signal).keepers] for signal in ("traces", "logs", "metrics")
-}
+signals = ("traces", "logs", "metrics")
+keepers = {signal: [dataclasses.asdict(each) for each in tables.route(signal).keepers] for signal in signals}
 print(json.dumps([database.rows(sys.argv[3]), database.rows(sys.argv[4]), keepers], default=str), flush=True)
 import os
 os._exit(0)  # the tables would try for ever to find their other replicas
@@ -100,7 +99,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_each_table_is_made_twice_or_on_every_node(engine: Any, made: Any) -> None:
     """Each table that keeps rows has a replicated local one and a Distributed one to read, or is on every node."""
-    columns, tables, _ = made
+    _, tables, _ = made
     plain = {name: (kind, full) for name, kind, full in engine.ask(TABLES)}
     expected: set[str] = set()
     for name, (kind, full) in plain.items():
