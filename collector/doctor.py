@@ -387,7 +387,7 @@ def _directory(folder: Path) -> Iterator[Path]:
             yield Path(temporary)
 
 
-def _database(database: ClickHouse, cluster: str, *, decodes: bool) -> Iterator[Finding]:
+def _database(database: ClickHouse, cluster: str = "", *, decodes: bool) -> Iterator[Finding]:
     version, nanoseconds = database.rows("SELECT version(), toUnixTimestamp64Nano(now64(9))")[0]
     off = nanoseconds / 1e9 - time.time()
     yield server_version(version, embedded=database.embedded)

@@ -84,5 +84,5 @@ def everything(apart_seconds: int = 100) -> list[Request]:
     for number in range(4):
         sent += conversation(f"session-{number}", began + number * apart_seconds * SECOND)
     sent += agent("of-an-agent", began + 5 * apart_seconds * SECOND)
-    of_kinds = (metric(kind, *(point(kind, {"n": n}) for n in range(4)), name=kind) for kind in POINTS)
-    return [*sent, metrics(*of_kinds), logs(*(log_record(f"line {n}") for n in range(8)))]
+    of_kinds = (metric(kind, *(point(kind, {"n": n}) for n in range(40)), name=kind) for kind in POINTS)
+    return [*sent, metrics(*of_kinds), logs(*(log_record(f"line {n}") for n in range(40)))]

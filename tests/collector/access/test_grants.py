@@ -176,7 +176,7 @@ def test_bad_names(given: dict[str, str], words: str) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """`schema row-policies` prints it all, each statement with a semicolon, and needs no server; bad names are exit 2."""
+    """`schema row-policies` prints it all, a semicolon behind each, and needs no server; bad names are exit 2."""
     command = [sys.executable, "-m", "collector", "schema", "row-policies", "--role", "analysts", "--tenant"]
     done = subprocess.run([*command, "acme"], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "GRANT SELECT ON otel.interactions TO `analysts`;\n" in done.stdout
