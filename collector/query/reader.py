@@ -91,7 +91,9 @@ def _settings(caps: Caps, viewer: Viewer, within: Span | None) -> dict[str, str]
     if within:
         found = filter(None, (conditions.get("otel_traces"), within.condition()))
         conditions["otel_traces"] = " AND ".join(found)
-    tables = ", ".join(f"{quoted(f'{DATABASE}.{table}')}: {quoted(each)}" for table, each in conditions.items())
+    # A shard of a cluster reads X_local for X, and is told by that name too; names that are none do nothing.
+    named = {name: each for table, each in conditions.items() for name in (table, f"{table}_local")}
+    tables = ", ".join(f"{quoted(f'{DATABASE}.{name}')}: {quoted(each)}" for name, each in named.items())
     return caps.settings() | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
 
 

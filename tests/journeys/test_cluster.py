@@ -90,7 +90,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 
 
 def test_rows_lie_on_both_shards(both: Both) -> None:
-    """The cluster is one worth asking: rows lie on both shards, each on one; of a few rows chance may put all on one."""
+    """The cluster is one worth asking: rows lie on both shards, each on one; of a few all may be on one by chance."""
     spread = set()
     for table in SHARDED:
         found = both.server.ask(f"SELECT uniqExact(_shard_num) AS shards, count() AS n FROM otel.{table}")[0]
