@@ -70,6 +70,7 @@ class Collector:
             StartError: one of these is not to be had; nothing is left running.
         """
         self._settings = settings
+        self._cluster = settings.cluster
         self._ring = _key_ring(settings)
         self._tls = tls.of_server(settings)
         self._tokens = _tokens(settings)
@@ -155,7 +156,7 @@ class Collector:
         return datadir.decoded_by(self._settings.decode) if self._settings.clickhouse_url else datadir.after_boot()
 
     def _prepare(self, database: ClickHouse) -> None:
-        if count := migrator.migrate(database):
+        if count := migrator.migrate(database, cluster=self._cluster):
             log.info("schema: %d migrations applied", count)
         idle = self._settings.session_idle_seconds
         reference_data.write_idle_seconds(database, idle, self._settings.idle_seconds_of_tenant)

@@ -28,6 +28,7 @@ _KINDS = {
 }
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
+CLUSTER_NAME = re.compile(r"[A-Za-z_][\w.-]{0,62}|\{[A-Za-z_]\w{0,62}\}", re.ASCII)
 _LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
 _SECRET = {"clickhouse_url", "jwt_secret"}  # may hold a password; never repeated in a message
 
@@ -60,6 +61,11 @@ class Settings(BaseSettings):
     clickhouse_url: SecretStr | None = Field(
         None,
         description="A ClickHouse server instead of the embedded one: http(s)://user:password@host:8123.",
+    )
+    clickhouse_cluster: str = Field(
+        "",
+        description="The cluster that this server is a node of, as system.clusters names it, or a macro such as "
+        "{cluster}: tables are replicated within its shards and read on all.",
     )
     clickhouse_memory_mib: int = Field(
         0,
@@ -220,6 +226,14 @@ class Settings(BaseSettings):
             raise ValueError(f"it must be {_LEAST_MEMORY_MIB} at the least, or 0 for half of the machine's memory")
         return mib
 
+    @field_validator("clickhouse_cluster")
+    @classmethod
+    def _cluster_name(cls, name: str) -> str:
+        """Refuse what SQL could not name so."""
+        if name and not CLUSTER_NAME.fullmatch(name):
+            raise ValueError("it must be letters, digits, _ . and -, or a macro such as {cluster}")
+        return name
+
     @field_validator("host")
     @classmethod
     def _address(cls, host: str) -> str:
@@ -304,6 +318,20 @@ class Settings(BaseSettings):
     def server_url(self) -> str | None:
         """The ClickHouse server's address, with its password; None for the embedded engine."""
         return self.clickhouse_url.get_secret_value() if self.clickhouse_url else None
+
+    @property
+    def cluster(self) -> str:
+        """The cluster the server is a node of, "" for none.
+
+        Raises:
+            StartError: there is no server.
+        """
+        if self.clickhouse_cluster and not self.server_url:
+            raise StartError(
+                f"--clickhouse-cluster {self.clickhouse_cluster} is given and no server",
+                hint="name a node of the cluster with --clickhouse-url; the embedded ClickHouse is no cluster",
+            )
+        return self.clickhouse_cluster
 
     @property
     def database(self) -> str:

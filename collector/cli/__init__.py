@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from collector.brought import brought
-from collector.cli import ask, dead_letters, demo, doctor, keys, schema, serve
+from collector.cli import ask, dead_letters, demo, doctor, keys, migrate_data, schema, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +26,7 @@ app.command()(ask.missing)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="doctor")(doctor.examine)
 app.add_typer(schema.app, name="schema")
+app.command(name="migrate-data")(migrate_data.migrate_data)
 app.add_typer(keys.app, name="keys")
 app.command(name="demo")(demo.demonstrate)
 

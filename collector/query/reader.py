@@ -21,7 +21,7 @@ from collector.errors import CollectorError
 from collector.query.clickhouse_http.embedded import Control, Session
 from collector.query.clickhouse_http.query_error import QueryError
 from collector.query.clickhouse_http.query_settings import Caps
-from collector.query.questions import written
+from collector.query.questions import SERVER_SETTINGS, written
 from collector.query.viewer import Viewer
 
 DATABASE: Final = "otel"
@@ -91,7 +91,9 @@ def _settings(caps: Caps, viewer: Viewer, within: Span | None) -> dict[str, str]
     if within:
         found = filter(None, (conditions.get("otel_traces"), within.condition()))
         conditions["otel_traces"] = " AND ".join(found)
-    tables = ", ".join(f"{quoted(f'{DATABASE}.{table}')}: {quoted(each)}" for table, each in conditions.items())
+    # A shard of a cluster reads X_local for X, and is told by that name too; names that are none do nothing.
+    named = {name: each for table, each in conditions.items() for name in (table, f"{table}_local")}
+    tables = ", ".join(f"{quoted(f'{DATABASE}.{name}')}: {quoted(each)}" for name, each in named.items())
     return caps.settings() | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
 
 
@@ -176,6 +178,7 @@ class ServerReader:
             "readonly": "2",  # 1 would take no settings beside it
             "cancel_http_readonly_queries_on_client_close": "1",
             "query_id": str(uuid.uuid4()),
+            **SERVER_SETTINGS,
             **settings,
             **{f"param_{name}": text for name, text in _texts(parameters).items()},
         }

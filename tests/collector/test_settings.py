@@ -73,6 +73,7 @@ GOOD = {
     "http_port": ("1", "2", 1, 2),
     "sql_port": ("1", "2", 1, 2),
     "clickhouse_url": ("http://a", "http://b", None, None),
+    "clickhouse_cluster": ("main", "{cluster}", "main", "{cluster}"),
     "clickhouse_memory_mib": ("768", "1024", 768, 1024),
     "decode": ("collector", "clickhouse", "collector", "clickhouse"),
     "grpc_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108 - never opened
