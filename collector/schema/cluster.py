@@ -42,7 +42,7 @@ _ROWS = re.compile(_COMMENTS + r"INSERT INTO otel\.\w+ ")
 _ENGINE = re.compile(r"^ENGINE = (\w*)MergeTree(?:\((.*)\))?$", re.MULTILINE)
 _PLAIN_WINDOW = re.compile(r"\bnon_replicated_deduplication_window = \d+")
 # Answered once by the node that is asked, not by every shard asking all others.
-_IN = re.compile(r"\b((?:NOT )?IN \(\s*SELECT\b)")
+_IN = re.compile(r"\b((?:(?:NOT )?IN|INNER JOIN) \(\s*SELECT\b)")
 _NULL = re.compile(r"^ENGINE = Null$", re.MULTILINE)
 
 

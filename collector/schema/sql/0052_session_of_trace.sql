@@ -1,5 +1,5 @@
 -- Which session a trace belongs to, where an agent's run names it and the model calls inside do not. Where several do, it is the
--- one whose id comes first, so that nothing counts twice (`FINAL`). Our SDK names it on every span, and its traces are not here.
+-- one whose id comes first, so that nothing counts twice (`min`). Our SDK names it on every span, and its traces are not here.
 CREATE TABLE IF NOT EXISTS otel.session_of_trace
 (
   tenant LowCardinality(String),

@@ -68,7 +68,7 @@ FROM
     UNION ALL
     SELECT t.*, m.session_id AS session
     FROM otel.sessions_state AS t
-    INNER JOIN (SELECT * FROM otel.session_of_trace FINAL) AS m ON m.tenant = t.tenant AND m.trace_id = t.session_id
+    INNER JOIN (SELECT tenant, trace_id, min(session_id) AS session_id FROM otel.session_of_trace GROUP BY tenant, trace_id) AS m ON m.tenant = t.tenant AND m.trace_id = t.session_id
   ) AS s
   GROUP BY tenant, session_id
 )

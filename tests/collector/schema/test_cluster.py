@@ -156,7 +156,7 @@ def test_the_loader_finds_its_way(engine: Any, made: Any) -> None:
                 f"{each.step.target}_local" for each in here.behind
             ]
             assert [each["sum"] for each in there["behind"]] == [each.sum for each in here.behind]
-    assert len(keepers["traces"][0]["behind"]) == 3
+    assert len(keepers["traces"][0]["behind"]) == 4
 
 
 def test_every_file_is_known() -> None:
