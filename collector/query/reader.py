@@ -25,6 +25,8 @@ from collector.query.questions import written
 from collector.query.viewer import Viewer
 
 DATABASE: Final = "otel"
+LARGEST: Final = 64 << 20
+"""Bytes of an answer that is read as a whole."""
 _CODE = re.compile(r"Code: (\d+)\.")
 _NAME = re.compile(r"\(([A-Z_]+)\)")
 
@@ -72,13 +74,13 @@ class Reader(Protocol):
             AwayError: ClickHouse does not answer.
         """
 
-    def blocks(
-        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer
-    ) -> contextlib.AbstractContextManager[Iterator[bytes]]:
-        """Give the bytes of an answer in a ClickHouse format, as they come; leaving it ends the statement.
+    def whole(
+        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer, within: Span | None = None
+    ) -> bytes:
+        """Return an answer in a ClickHouse format, `LARGEST` bytes at most.
 
         Raises:
-            AskedTooMuchError: it would take too long or too much memory.
+            AskedTooMuchError: it would take too long or too much memory, or is larger.
             AwayError: ClickHouse does not answer.
         """
 
@@ -111,14 +113,12 @@ class EmbeddedReader:
             answer = session.result(sql, "JSONEachRow", _texts(parameters), limit=self._caps.result_bytes)
         return [orjson.loads(line) for line in answer.data.splitlines()]
 
-    @contextlib.contextmanager
-    def blocks(
-        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer
-    ) -> Iterator[Iterator[bytes]]:
-        """Give the bytes of an answer as they come; see `Reader`."""
-        with _sentences(), self._session(viewer, None) as session:
-            session.stream(sql, output_format, _texts(parameters))
-            yield self._fetched(session)
+    def whole(
+        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer, within: Span | None = None
+    ) -> bytes:
+        """Return an answer in a ClickHouse format; see `Reader`."""
+        with _sentences(), self._session(viewer, within) as session:
+            return session.result(sql, output_format, _texts(parameters), limit=LARGEST).data
 
     @contextlib.contextmanager
     def _session(self, viewer: Viewer, within: Span | None) -> Iterator[Session]:
@@ -128,10 +128,6 @@ class EmbeddedReader:
             yield session
         finally:
             session.close()
-
-    def _fetched(self, session: Session) -> Iterator[bytes]:
-        while (chunk := session.fetch()) is not None:
-            yield chunk.data
 
     def close(self) -> None:
         """Leave the engine."""
@@ -159,13 +155,15 @@ class ServerReader:
         with self._reply(sql, "JSONEachRow", parameters, _settings(self._caps, viewer, within)) as reply:
             return [orjson.loads(line) for line in reply.read().splitlines()]
 
-    @contextlib.contextmanager
-    def blocks(
-        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer
-    ) -> Iterator[Iterator[bytes]]:
-        """Give the bytes of an answer as they come; see `Reader`."""
-        with self._reply(sql, output_format, parameters, _settings(self._caps, viewer, None)) as reply:
-            yield reply.iter_bytes()
+    def whole(
+        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer, within: Span | None = None
+    ) -> bytes:
+        """Return an answer in a ClickHouse format; see `Reader`."""
+        settings = _settings(self._caps, viewer, within)
+        # Else a statement that fails on the way has said 200 already.
+        settings |= {"wait_end_of_query": "1", "max_result_bytes": str(LARGEST)}
+        with self._reply(sql, output_format, parameters, settings) as reply:
+            return reply.read()
 
     @contextlib.contextmanager
     def _reply(
