@@ -37,6 +37,9 @@ MEDIA: Final[Mapping[Format, str]] = MappingProxyType(
         "parquet": "application/vnd.apache.parquet",
     }
 )
+TOTAL: Final = "x-total-rows"
+"""The header that says how many rows an export will have, as counted when it began."""
+
 ALWAYS: Final = Span(0, (1 << 63) - 1)
 _AT_ONCE: Final = 10_000
 _SHORTEST: Final = 1_000_000  # nanoseconds

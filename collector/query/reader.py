@@ -94,7 +94,12 @@ def _settings(caps: Caps, viewer: Viewer, within: Span | None) -> dict[str, str]
         found = filter(None, (conditions.get("otel_traces"), within.condition()))
         conditions["otel_traces"] = " AND ".join(found)
     tables = ", ".join(f"{quoted(f'{DATABASE}.{table}')}: {quoted(each)}" for table, each in conditions.items())
-    return caps.settings() | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
+    shape = {"format_csv_null_representation": ""}  # \N is ClickHouse's own; no other program reads it as nothing
+    return (
+        caps.settings()
+        | shape
+        | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
+    )
 
 
 class EmbeddedReader:

@@ -20,13 +20,12 @@ from starlette.types import Receive, Scope, Send
 from collector.errors import CollectorError
 from collector.query.api import problems
 from collector.query.api.problems import NotAnsweredError
-from collector.query.export import ALWAYS, MEDIA, Export, Format, Wanted
+from collector.query.export import ALWAYS, MEDIA, TOTAL, Export, Format, Wanted
 from collector.query.reader import Reader
 from collector.query.viewer import Viewer
 
 log = logging.getLogger(__name__)
 
-TOTAL: Final = "x-total-rows"
 _AT_ONCE: Final = 4  # each holds a slice or two, some tens of MB
 _PIECE: Final = 1 << 20  # bytes given to the server at once
 _PATIENCE_SECONDS: Final = 60.0  # for a client to take such a piece
