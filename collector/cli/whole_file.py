@@ -33,7 +33,9 @@ def whole_file(output: str) -> Iterator[BinaryIO]:
         return
     target = Path(output).resolve()
     with _sentences(target):
-        if target.exists() and not target.is_file() and not target.is_dir():  # a pipe, /dev/null: nothing to rename
+        if target.is_dir():
+            raise StartError(f"{target} is a folder", hint="--output takes a file")
+        if target.exists() and not target.is_file():  # a pipe, /dev/null: nothing to rename
             with target.open("wb") as device:
                 yield device
         else:
@@ -43,7 +45,7 @@ def whole_file(output: str) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _renamed(target: Path) -> Iterator[BinaryIO]:
-    temporary = target.with_name(f".{target.name[:200]}.{os.getpid()}.part")
+    temporary = target.with_name(f".otel-interactions-{os.getpid()}.part")
     try:
         with _opened(temporary, target) as file:
             yield file
@@ -56,8 +58,6 @@ def _renamed(target: Path) -> Iterator[BinaryIO]:
 
 
 def _opened(temporary: Path, target: Path) -> BinaryIO:
-    if target.is_dir():
-        raise StartError(f"{target} is a folder", hint="--output takes a file")
     try:
         return temporary.open("xb")
     except OSError as error:
