@@ -25,6 +25,8 @@ from collector.query.questions import SERVER_SETTINGS, written
 from collector.query.viewer import Viewer
 
 DATABASE: Final = "otel"
+LARGEST: Final = 64 << 20
+"""Bytes of an answer that is read as a whole."""
 _CODE = re.compile(r"Code: (\d+)\.")
 _NAME = re.compile(r"\(([A-Z_]+)\)")
 
@@ -72,13 +74,13 @@ class Reader(Protocol):
             AwayError: ClickHouse does not answer.
         """
 
-    def blocks(
-        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer
-    ) -> contextlib.AbstractContextManager[Iterator[bytes]]:
-        """Give the bytes of an answer in a ClickHouse format, as they come; leaving it ends the statement.
+    def whole(
+        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer, within: Span | None = None
+    ) -> bytes:
+        """Return an answer in a ClickHouse format, `LARGEST` bytes at most.
 
         Raises:
-            AskedTooMuchError: it would take too long or too much memory.
+            AskedTooMuchError: it would take too long or too much memory, or is larger.
             AwayError: ClickHouse does not answer.
         """
 
@@ -94,7 +96,8 @@ def _settings(caps: Caps, viewer: Viewer, within: Span | None) -> dict[str, str]
     # A shard of a cluster reads X_local for X, and is told by that name too; names that are none do nothing.
     named = {name: each for table, each in conditions.items() for name in (table, f"{table}_local")}
     tables = ", ".join(f"{quoted(f'{DATABASE}.{name}')}: {quoted(each)}" for name, each in named.items())
-    return caps.settings() | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
+    shape = {"format_csv_null_representation": ""}  # \N is ClickHouse's own; no other program reads it as nothing
+    return caps.settings() | shape | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
 
 
 class EmbeddedReader:
@@ -113,14 +116,12 @@ class EmbeddedReader:
             answer = session.result(sql, "JSONEachRow", _texts(parameters), limit=self._caps.result_bytes)
         return [orjson.loads(line) for line in answer.data.splitlines()]
 
-    @contextlib.contextmanager
-    def blocks(
-        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer
-    ) -> Iterator[Iterator[bytes]]:
-        """Give the bytes of an answer as they come; see `Reader`."""
-        with _sentences(), self._session(viewer, None) as session:
-            session.stream(sql, output_format, _texts(parameters))
-            yield self._fetched(session)
+    def whole(
+        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer, within: Span | None = None
+    ) -> bytes:
+        """Return an answer in a ClickHouse format; see `Reader`."""
+        with _sentences(), self._session(viewer, within) as session:
+            return session.result(sql, output_format, _texts(parameters), limit=LARGEST).data
 
     @contextlib.contextmanager
     def _session(self, viewer: Viewer, within: Span | None) -> Iterator[Session]:
@@ -130,10 +131,6 @@ class EmbeddedReader:
             yield session
         finally:
             session.close()
-
-    def _fetched(self, session: Session) -> Iterator[bytes]:
-        while (chunk := session.fetch()) is not None:
-            yield chunk.data
 
     def close(self) -> None:
         """Leave the engine."""
@@ -161,13 +158,15 @@ class ServerReader:
         with self._reply(sql, "JSONEachRow", parameters, _settings(self._caps, viewer, within)) as reply:
             return [orjson.loads(line) for line in reply.read().splitlines()]
 
-    @contextlib.contextmanager
-    def blocks(
-        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer
-    ) -> Iterator[Iterator[bytes]]:
-        """Give the bytes of an answer as they come; see `Reader`."""
-        with self._reply(sql, output_format, parameters, _settings(self._caps, viewer, None)) as reply:
-            yield reply.iter_bytes()
+    def whole(
+        self, sql: str, output_format: str, parameters: Mapping[str, Any], viewer: Viewer, within: Span | None = None
+    ) -> bytes:
+        """Return an answer in a ClickHouse format; see `Reader`."""
+        settings = _settings(self._caps, viewer, within)
+        # Else a statement that fails on the way has said 200 already.
+        settings |= {"wait_end_of_query": "1", "max_result_bytes": str(LARGEST)}
+        with self._reply(sql, output_format, parameters, settings) as reply:
+            return reply.read()
 
     @contextlib.contextmanager
     def _reply(

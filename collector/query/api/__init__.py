@@ -5,14 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from collector.query.api import analytics, failures, interactions, sessions
+from collector.query.api import analytics, exports, failures, interactions, sessions
 from collector.query.api.asking import Api
 from collector.query.api.door import Door
 
 __all__ = ["Api", "Door", "routes", "table"]
 
 _PREFIX = "/api"
-_MODULES = (interactions, sessions, failures, analytics)
+_MODULES = (interactions, sessions, failures, analytics, exports)
 
 routes = APIRouter(prefix=_PREFIX)
 for _each in _MODULES:

@@ -14,6 +14,7 @@ from fastapi import Depends, Path, Query, Request
 from collector.query import questions
 from collector.query.api.cursors import Place
 from collector.query.api.door import Door
+from collector.query.api.exporting import Exports
 from collector.query.api.live import Live
 from collector.query.api.parameters import Moment, Text
 from collector.query.reader import AwayError, Reader, Span
@@ -37,6 +38,7 @@ class Api:
         """Ask `reader`; `door` says whose rows are seen; `settle` writes what is said of an error."""
         self.door = door
         self.live = Live(reader, self.run)
+        self.exports = Exports(reader, self.run)
         self._reader, self._settle = reader, settle
         self._slots = anyio.CapacityLimiter(_SLOTS)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 from api_world import TENANTS, USERS, World, mark, token
+
+from collector.query.export import What
 
 WAYS: Final = {
     "session_id": ["session-ann", "session-bob", *(f"other-{mark(t, u)}" for t in TENANTS for u in USERS)],
@@ -38,6 +40,9 @@ def requests(world: World) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 more = {"session": "session-ann"} if name == "journey" else {"steps": "a,b"} if name == "funnel" else {}
                 yield path, path.replace("{question}", name), more
             continue
+        if path == "/api/export":
+            yield from _exports(path)
+            continue
         names = [each["name"] for each in paths[path]["get"].get("parameters", []) if each["in"] == "query"]
         for chosen in itertools.product(*(WAYS[name] for name in about)):
             filled = path.format(**dict(zip(about, chosen, strict=True)))
@@ -49,6 +54,13 @@ def requests(world: World) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 for value in WAYS[name]
             )
             yield from ((path, filled, {"tenant": tenant}) for tenant in TENANTS if "tenant" in names)
+
+
+def _exports(path: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for what in get_args(What):
+        asked = {"what": what, "format": "jsonl"}
+        yield path, path, asked
+        yield path, path, asked | {"tenant": "beta"}
 
 
 def test_every_route(world: World) -> None:
