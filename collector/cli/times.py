@@ -12,7 +12,8 @@ from collector.errors import StartError
 
 Days = Annotated[float | None, typer.Option("--days", metavar="number", help="The last so many days. Default: 7.")]
 Since = Annotated[
-    str, typer.Option("--since", metavar="time", help="From then on: 2026-03-10 or 2026-03-10T12:00, in UTC unless told.")
+    str,
+    typer.Option("--since", metavar="time", help="From then on: 2026-03-10 or 2026-03-10T12:00, in UTC unless told."),
 ]
 Until = Annotated[str, typer.Option("--until", metavar="time", help="Before then. Default: now.")]
 _MOST_DAYS: Final = 3_660

@@ -95,11 +95,7 @@ def _settings(caps: Caps, viewer: Viewer, within: Span | None) -> dict[str, str]
         conditions["otel_traces"] = " AND ".join(found)
     tables = ", ".join(f"{quoted(f'{DATABASE}.{table}')}: {quoted(each)}" for table, each in conditions.items())
     shape = {"format_csv_null_representation": ""}  # \N is ClickHouse's own; no other program reads it as nothing
-    return (
-        caps.settings()
-        | shape
-        | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
-    )
+    return caps.settings() | shape | ({"additional_table_filters": f"{{{tables}}}"} if conditions else {})
 
 
 class EmbeddedReader:

@@ -41,7 +41,9 @@ async def export(
 ) -> Response:
     """Export rows in the order of time, transcripts one conversation behind the other."""
     if interaction_type and what not in {"interactions", "errors"}:
-        raise NotAnsweredError(422, f"what={what} takes no interaction_type", hint="leave it out, or export interactions")
+        raise NotAnsweredError(
+            422, f"what={what} takes no interaction_type", hint="leave it out, or export interactions"
+        )
     span = Span(nano(since) if since else ALWAYS.since, nano(until) if until else ALWAYS.until)
     if span.until <= span.since:
         raise NotAnsweredError(422, "until is not after since", hint="exchange them")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as parquet
+from pyarrow import parquet
 import pytest
 from certificates import Files
 from otlp_builders import span, traces
@@ -39,7 +39,9 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
     with running(data, "--batch-seconds", "0.1") as started:
         started.key = key
         said = {"interaction.type": "user_message", "interaction.message": TEXT, "session.id": "s", "user.id": "ann"}
-        spans = [span("said", said, start_time_unix_nano=now + each, end_time_unix_nano=now + each) for each in range(3)]
+        spans = [
+            span("said", said, start_time_unix_nano=now + each, end_time_unix_nano=now + each) for each in range(3)
+        ]
         failed = {"interaction.type": "error", "session.id": "t", "error.type": "Broken"}
         started.send(traces(*spans, span("failed", failed, start_time_unix_nano=now, end_time_unix_nano=now + 1)))
         started.wait_until_stored()
@@ -94,7 +96,9 @@ def test_into_a_file(collector: CollectorProcess, tmp_path: Path, ending: str) -
     assert told["output"] == str(target)
     match ending:
         case "csv":
-            texts = [each["input_text"] for each in csv.DictReader(io.StringIO(target.read_bytes().decode(), newline=""))]
+            texts = [
+                each["input_text"] for each in csv.DictReader(io.StringIO(target.read_bytes().decode(), newline=""))
+            ]
         case "jsonl":
             texts = [json.loads(line)["input_text"] for line in target.read_text().splitlines()]
         case _:
@@ -117,7 +121,10 @@ def test_filters(collector: CollectorProcess) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--what", "everything"], "--what 'everything' is not known; hint: use interactions, sessions, transcript, errors"),
+        (
+            ["--what", "everything"],
+            "--what 'everything' is not known; hint: use interactions, sessions, transcript, errors",
+        ),
         (["--format", "xlsx"], "--format 'xlsx' is not known; hint: use csv, jsonl, parquet"),
         (["--since", "yesterday"], "--since 'yesterday' is no time; hint: write it as 2026-03-10 or "),
         (["--since", "2026-02-30"], "--since '2026-02-30' is no time"),
@@ -242,4 +249,4 @@ def test_rows_are_counted_as_they_come() -> None:
         counted = Counted("csv")
         counted.add(written[:at])
         counted.add(written[at:])
-        assert (counted.rows, counted.bytes) == (2, len(written)), at
+        assert (counted.rows, counted.size) == (2, len(written)), at

@@ -9,12 +9,13 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
-import pyarrow.parquet as parquet
+from pyarrow import parquet
 import pytest
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, plain_client, running
@@ -215,11 +216,16 @@ def test_sessions_and_what_was_said(full: CollectorProcess, what: str) -> None:
     if what == "sessions":
         assert [each["started_at"] for each in found] == sorted(each["started_at"] for each in found)
         return
-    runs = [each["session_id"] for each, before in zip(found, [{}, *found], strict=False) if each["session_id"] != before.get("session_id")]
+    runs = [
+        each["session_id"]
+        for each, before in zip(found, [{}, *found], strict=False)
+        if each["session_id"] != before.get("session_id")
+    ]
     assert len(runs) == stored["ids"]
     one = [each["text"] for each in found if each["session_id"] == runs[len(runs) // 2]]
     said = full.ask(
-        "SELECT text FROM otel.transcript WHERE session_id = {session:String} ORDER BY ts, turn", session=runs[len(runs) // 2]
+        "SELECT text FROM otel.transcript WHERE session_id = {session:String} ORDER BY ts, turn",
+        session=runs[len(runs) // 2],
     )
     assert sorted(one) == sorted(each["text"] for each in said)
 
@@ -251,7 +257,10 @@ def test_cut_connections(full: CollectorProcess) -> None:
         with connect(full) as connection:
             assert connection.recv(100).startswith((b"HTTP/1.1 200", b"HTTP/1.1 503"))
         assert free(full)
-    running_now = "SELECT count() AS n FROM system.processes WHERE query LIKE '%otel.interactions%' AND query NOT LIKE '%system.processes%'"
+    running_now = (
+        "SELECT count() AS n FROM system.processes "
+        "WHERE query LIKE '%otel.interactions%' AND query NOT LIKE '%system.processes%'"
+    )
     assert full.ask(running_now) == [{"n": 0}]
     assert len(rows(export(full, what="interactions", format="jsonl"))) > 30_000
     assert "Traceback" not in full.log.read_text()
@@ -295,7 +304,7 @@ def test_days_of_one_export(full: CollectorProcess) -> None:
     days = [first + timedelta(days=each) for each in range(4)]
     apart = [
         each["span_id"]
-        for since, until in zip(days, days[1:], strict=False)
+        for since, until in pairwise(days)
         for each in rows(
             export(full, what="interactions", format="jsonl", since=since.isoformat(), until=until.isoformat())
         )
