@@ -24,7 +24,7 @@ _RED: Final = "#c94f55"
 _DPI: Final = 220
 _INCH: Final = 25.4  # mm
 _MODELS: Final = 8  # bars that can be told apart
-_NAMED_DAYS: Final = 15  # of an axis
+_NAMED_DAYS: Final = 10  # of an axis
 _NAME: Final = 28  # characters of a model's name
 
 

@@ -42,10 +42,10 @@ class Fonts:
         return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
     def _drawn(self, character: str) -> str:
-        if ord(character) in self._known:
-            return character
         if unicodedata.category(character) in _UNSEEN or ord(character) in _SELECTORS:
             return ""
+        if ord(character) in self._known:
+            return character
         self.missing.add(character)
         return MISSING
 

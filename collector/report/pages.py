@@ -27,6 +27,7 @@ _WIDTH: Final = 210 - 2 * _MARGIN
 _GAP: Final = 4.0
 _CARDS: Final = 5  # in a row
 _MOST_DAYS: Final = 31  # that are listed one by one
+_PAGES: Final = "{\N{INVISIBLE SEPARATOR}}"  # stands for their number until it is known; nobody's text can hold it
 _TEXT: Final = 160  # characters of what somebody said
 _NAME: Final = 40
 
@@ -213,9 +214,7 @@ class Pages:
             )
             for each in days
         ]
-        self._pdf.grid(
-            ("Day (UTC)", "Interactions", "Sessions", "Users", "Errors", "Error rate"), (28, 20, 18, 18, 18, 18), rows
-        )
+        self._pdf.grid(_DAYS, rows)
 
     def _prompts(self) -> None:
         rows = [
@@ -265,13 +264,14 @@ class Pages:
         notes = [_ABOUT]
         if period.calls_without_cost:
             notes.append(
-                f"The cost of {words.number(period.calls_without_cost)} of {words.number(period.calls)} calls of models "
-                "is not known and not in any sum (collector setting --model-prices)."
+                f"The cost of {words.number(period.calls_without_cost)} of {words.number(period.calls)} calls of "
+                "models is not known and not in any sum (collector setting --model-prices)."
             )
         if self._fonts.missing:
             notes.append(
-                f"{MISSING} stands for a character that the fonts here do not have ({len(self._fonts.missing)} of them, "
-                "such as emoji and Chinese); `otel-interactions report --font FILE` adds a font that has them."
+                f"{MISSING} stands for a character that the fonts here do not have "
+                f"({len(self._fonts.missing)} of them, such as emoji and Chinese); "
+                "`otel-interactions report --font FILE` adds a font that has them."
             )
         self._pdf.notes(notes)
 
@@ -284,6 +284,7 @@ class _Paper(FPDF):
         self._head_text, self._foot_text = head, foot
         self.set_margins(_MARGIN, _MARGIN, _MARGIN)
         self.set_auto_page_break(auto=True, margin=18)
+        self.alias_nb_pages(_PAGES)
         self.c_margin = 0  # text begins where pictures and tables do
 
     def dress(self, fonts: Fonts) -> None:
@@ -313,7 +314,7 @@ class _Paper(FPDF):
         self.set_y(-13)
         self.letters(8, colour=_SOFT)
         self.cell(_WIDTH / 2, 5, self._foot_text)
-        self.cell(_WIDTH / 2, 5, f"page {self.page_no()} of {{nb}}", align="R")
+        self.cell(_WIDTH / 2, 5, f"page {self.page_no()} of {_PAGES}", align="R")
 
     def heading(self, title: str, below: float = 10) -> None:
         """Write a heading where `below` fits under it, else on the next page."""

@@ -41,7 +41,7 @@ def percent(share: float | None) -> str:
 def change(now: float | None, before: float | None) -> str:
     """Write how a number changed: +12.5 %."""
     if now is None or before is None or (not before and now):
-        return "nothing to compare with"
+        return "none before"
     if now == before:
         return "unchanged"
     return f"{(now - before) / before * 100:+,.1f} %"
@@ -50,7 +50,7 @@ def change(now: float | None, before: float | None) -> str:
 def points(now: float | None, before: float | None) -> str:
     """Write how a share changed: +0.4 points."""
     if now is None or before is None:
-        return "nothing to compare with"
+        return "none before"
     moved = f"{(now - before) * 100:+.1f}"
     return "unchanged" if float(moved) == 0 else f"{moved} points"
 

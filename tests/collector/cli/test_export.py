@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyarrow import parquet
 import pytest
 from certificates import Files
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, running
+from pyarrow import parquet
 from seeded import seeded
 
 from collector.access.keys import Scope

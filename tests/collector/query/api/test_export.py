@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 import jwt
-from pyarrow import parquet
 import pytest
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, plain_client, running
+from pyarrow import parquet
 from seeded import seeded
 from server_process import ClickHouseServer
 
