@@ -68,7 +68,7 @@ class Charts:
                 axes.bar(_places(days), counts, bottom=base, width=0.8, color=colour, label=self._fonts.line(kind, 24))
                 base = [low + count for low, count in zip(base, counts, strict=True)]
             _by_day(axes, days)
-            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7, handlelength=1)
+            _legend(axes)
 
         return self._drawn(draw, width, height)
 
@@ -130,7 +130,7 @@ class Charts:
             axes.xaxis.set_major_formatter(FuncFormatter(_tick))
             axes.grid(axis="x", color=_GRID, linewidth=0.6)
             if len(series) > 1:
-                axes.legend(loc="lower right", frameon=False, fontsize=7, handlelength=1)
+                _legend(axes)
 
         return self._drawn(draw, width, height)
 
@@ -147,6 +147,11 @@ class Charts:
             written = io.BytesIO()
             figure.savefig(written, format="png", metadata={"Software": None})
         return written.getvalue()
+
+
+def _legend(axes: Axes) -> None:
+    """Say what the colours mean, beside what is drawn."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.02), frameon=False, fontsize=7, handlelength=1)
 
 
 def _places(days: Sequence[Day]) -> list[int]:

@@ -38,7 +38,7 @@ class Fonts:
     def line(self, text: str, most: int) -> str:
         """Return a text as one line of at most so many characters; what cannot be drawn is marked."""
         words = " ".join(text[: 8 * most].split())
-        shown = "".join(map(self._drawn, words))
+        shown = " ".join("".join(map(self._drawn, words)).split())
         return shown if len(shown) <= most else shown[: most - 1].rstrip() + "…"
 
     def _drawn(self, character: str) -> str:

@@ -243,7 +243,7 @@ def test_any_script(strange: CollectorProcess, tmp_path: Path) -> None:
     assert "東" not in text
     assert f"{MISSING * 2} stands for" not in text
     assert f"{MISSING} stands for a character that the fonts here do not have" in text
-    assert f"thanks {MISSING * 3} {MISSING if '❤' not in text else '❤'} {MISSING}" in text
+    assert f"thanks {MISSING * 3} ❤ 😀" in text  # DejaVu has these two; joiners and selectors are no characters
 
 
 def test_a_font_of_ones_own(strange: CollectorProcess, tmp_path: Path) -> None:
