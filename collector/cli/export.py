@@ -105,7 +105,7 @@ def _fetch(client: ApiClient, asked: dict[str, str], output: str) -> dict[str, A
         "since": asked["since"],
         "until": asked["until"],
         "rows": known,
-        "bytes": counted.bytes,
+        "bytes": counted.size,
         "seconds": round(time.monotonic() - began, 3),
         "output": output,
     }
@@ -113,16 +113,16 @@ def _fetch(client: ApiClient, asked: dict[str, str], output: str) -> dict[str, A
 
 @dataclass
 class Counted:
-    """What came so far: bytes, and rows as far as the format tells while it arrives."""
+    """What came so far: its size in bytes, and rows as far as the format tells while it arrives."""
 
     format: str
-    bytes: int = 0
+    size: int = 0
     lines: int = 0
     quoted: bool = False  # within a value of CSV, which may hold line ends
 
     def add(self, piece: bytes) -> None:
         """Count some bytes."""
-        self.bytes += len(piece)
+        self.size += len(piece)
         if self.format == "jsonl":
             self.lines += piece.count(b"\n")
         elif self.format == "csv":
@@ -156,7 +156,7 @@ def _progress(what: str, total: int | None, counted: Counted) -> Iterator[Any]:
         def show() -> None:
             seconds = max(time.monotonic() - began, 0.001)
             rows = f"{counted.rows:,} rows, {counted.rows / seconds:,.0f}/s, " if counted.rows is not None else ""
-            told = f"{rows}{decimal(counted.bytes)}, {decimal(int(counted.bytes / seconds))}/s"
+            told = f"{rows}{decimal(counted.size)}, {decimal(int(counted.size / seconds))}/s"
             bar.update(task, completed=counted.rows or 0, told=told)
 
         yield show

@@ -4,8 +4,8 @@
 
 Decision: slices, not one statement whose blocks are passed on.
 - ClickHouse has to hold all rows to put them in order, as the tables' order is not quite that of time. 300,000
-  interactions (473 MiB of JSON) as one ordered statement took 1,240 MiB more of the process; by slices of 10,000 rows it
-  takes 280 MiB more and 15 % longer, and 30 million take no more than that.
+  interactions (473 MiB of JSON) as one ordered statement took 1,240 MiB more of the process; in slices of 10,000 rows
+  they take 280 MiB more and 15 % longer, and 30 million take no more than that.
 - A block of the embedded engine is encoded as if it were the only one: CSV would repeat its head, and each block of
   Parquet is a file of its own. So the head of CSV is asked for once, and Parquet is written here from Arrow, a row
   group a slice; pyarrow comes with the embedded engine. An answer without rows has no block, so no head, at all.
@@ -157,9 +157,9 @@ def _slice(row: Mapping[str, Any], asked: Span) -> Slice:
 
 def _as_parquet(empty: bytes, streams: Iterator[bytes]) -> Iterator[bytes]:
     """Yield a Parquet file, a row group for each of `streams` (Arrow), of the columns that `empty` has."""
-    # Not at the top: it takes 50 MB that only this needs.
-    import pyarrow.ipc as arrow  # noqa: PLC0415
-    import pyarrow.parquet as parquet  # noqa: PLC0415
+    # Not at the top: it takes memory that only this needs.
+    from pyarrow import ipc as arrow  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
 
     written = io.BytesIO()
     with arrow.open_stream(empty) as head:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -93,14 +93,14 @@ class _Response(Response):
                 first = await download.next()
                 begun = True
                 with contextlib.suppress(_GoneError):
-                    await _Sending(receive, send).all(self._headers(download.rows), first, download)
+                    await _Sending(receive, send).all(self._head(download.rows), first, download)
         except CollectorError as error:
             if begun:  # leaving without the last piece makes the server cut the connection
                 log.warning("an export broke off: %s", error)
                 return
             await problems.told(error)(scope, receive, send)
 
-    def _headers(self, rows: int | None) -> dict[str, str]:
+    def _head(self, rows: int | None) -> dict[str, str]:
         _, wanted, output_format = self._asked
         return {
             "content-type": MEDIA[output_format],

@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pyarrow.parquet as parquet
 import pytest
 from certificates import Files
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, running
+from pyarrow import parquet
 from seeded import seeded
 
 from collector.access.keys import Scope
@@ -249,4 +249,4 @@ def test_rows_are_counted_as_they_come() -> None:
         counted = Counted("csv")
         counted.add(written[:at])
         counted.add(written[at:])
-        assert (counted.rows, counted.bytes) == (2, len(written)), at
+        assert (counted.rows, counted.size) == (2, len(written)), at

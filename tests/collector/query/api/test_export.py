@@ -9,15 +9,16 @@ import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
-import pyarrow.parquet as parquet
 import pytest
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, plain_client, running
+from pyarrow import parquet
 from seeded import seeded
 from server_process import ClickHouseServer
 
@@ -256,7 +257,10 @@ def test_cut_connections(full: CollectorProcess) -> None:
         with connect(full) as connection:
             assert connection.recv(100).startswith((b"HTTP/1.1 200", b"HTTP/1.1 503"))
         assert free(full)
-    running_now = "SELECT count() AS n FROM system.processes WHERE query LIKE '%otel.interactions%' AND query NOT LIKE '%system.processes%'"
+    running_now = (
+        "SELECT count() AS n FROM system.processes "
+        "WHERE query LIKE '%otel.interactions%' AND query NOT LIKE '%system.processes%'"
+    )
     assert full.ask(running_now) == [{"n": 0}]
     assert len(rows(export(full, what="interactions", format="jsonl"))) > 30_000
     assert "Traceback" not in full.log.read_text()
@@ -300,7 +304,7 @@ def test_days_of_one_export(full: CollectorProcess) -> None:
     days = [first + timedelta(days=each) for each in range(4)]
     apart = [
         each["span_id"]
-        for since, until in zip(days, days[1:], strict=False)
+        for since, until in pairwise(days)
         for each in rows(
             export(full, what="interactions", format="jsonl", since=since.isoformat(), until=until.isoformat())
         )
