@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from collector.brought import brought
-from collector.cli import ask, dead_letters, demo, doctor, keys, schema, serve
+from collector.cli import ask, dead_letters, demo, doctor, erase, keys, schema, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ app.command()(ask.transcript)
 app.command()(ask.tail)
 app.command()(ask.missing)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command()(erase.erase)
 app.command(name="doctor")(doctor.examine)
 app.add_typer(schema.app, name="schema")
 app.add_typer(keys.app, name="keys")
