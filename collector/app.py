@@ -29,6 +29,7 @@ from collector.access.keyring import KeyRing
 from collector.access.keys import Scope
 from collector.access.rates import Rate, Rates
 from collector.access.room import Room
+from collector.access.tokens import Tokens, Trust
 from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory, unreachable
 from collector.datadir import DataDir, address
 from collector.errors import Broken, Refused, StartError
@@ -38,7 +39,10 @@ from collector.journal.writer import Journal, Limits
 from collector.load import token_logs
 from collector.load.clickhouse_errors import Fate, classify
 from collector.load.loader import Loader
+from collector.notes import Notes
+from collector.query import api
 from collector.query.clickhouse_http import Caps, clickhouse_http_app
+from collector.query.reader import reader
 from collector.receive import cors, otlp_grpc, otlp_http
 from collector.receive.connections import BoundedProtocol, Bounds
 from collector.receive.duplicates import Duplicates
@@ -52,6 +56,7 @@ from collector.telemetry import Counters, Faults
 log = logging.getLogger("collector")
 
 _VITAL = frozenset({"journal", "loader"})  # threads without which nothing acknowledged gets anywhere
+_ANSWER_AT_MOST_SECONDS = 20  # for a question under /api
 _ANSWER_SECONDS = 5.0  # for an endpoint to refuse a slow request in its own words before the connection is cut
 
 
@@ -65,8 +70,10 @@ class Collector:
             StartError: one of these is not to be had; nothing is left running.
         """
         self._settings = settings
+        self._cluster = settings.cluster
         self._ring = _key_ring(settings)
         self._tls = tls.of_server(settings)
+        self._tokens = _tokens(settings)
         self._prices = reference_data.read_prices(settings.model_prices) if settings.model_prices else []
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
@@ -149,7 +156,7 @@ class Collector:
         return datadir.decoded_by(self._settings.decode) if self._settings.clickhouse_url else datadir.after_boot()
 
     def _prepare(self, database: ClickHouse) -> None:
-        if count := migrator.migrate(database):
+        if count := migrator.migrate(database, cluster=self._cluster):
             log.info("schema: %d migrations applied", count)
         idle = self._settings.session_idle_seconds
         reference_data.write_idle_seconds(database, idle, self._settings.idle_seconds_of_tenant)
@@ -270,12 +277,22 @@ class Collector:
         app.router.routes.extend(otlp_http.routes(self._intake, admission))
         app.router.routes.extend(json_api.routes(self._intake, admission))
         app.include_router(health.router(self._monitor(), self._may_read))
+        app.include_router(api.routes)
+        app.state.query_api = self._query_api()
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         app.add_exception_handler(Refused, otlp_http.refuse)
         app.add_exception_handler(Exception, otlp_http.fail)
         if self._settings.cors_origins:
             app.add_middleware(CORSMiddleware, **cors.options(self._settings.cors_origins.split(",")))
         return app
+
+    def _query_api(self) -> api.Api:
+        path, caps = str(self._data.path / EMBEDDED_FOLDER), Caps(_ANSWER_AT_MOST_SECONDS, self._memory_bytes // 4)
+        asked = reader(path, self._settings.server_url, caps)
+        self._undo.callback(asked.close)
+        notes = Notes(self._connect(at_once=False))
+        self._undo.callback(notes.close)
+        return api.Api(asked, api.Door(self._doorman, self._tokens), notes.settle)
 
     def _may_read(self, request: Request) -> bool:
         return self._doorman.knows(presented(request.headers), Scope.READ)
@@ -351,6 +368,26 @@ class _Server(uvicorn.Server):
     async def stop(self) -> None:
         self.should_exit = True
         await self._task
+
+
+def _tokens(settings: Settings) -> Tokens | None:
+    """Return who verifies users' tokens, None where nobody does."""
+    secret, key = settings.jwt_secret, settings.jwt_public_key
+    try:
+        pem = key.read_bytes() if key else b""
+    except OSError as error:
+        raise StartError(
+            f"--jwt-public-key {key} cannot be read: {error.strerror}", hint="name a file in PEM"
+        ) from error
+    trust = Trust(
+        secret=secret.get_secret_value() if secret else "",
+        public_key=pem,
+        jwks_url=settings.jwt_jwks_url,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        tenant_claim=settings.jwt_tenant_claim,
+    )
+    return Tokens(trust) if trust.secret or trust.public_key or trust.jwks_url else None
 
 
 def _key_ring(settings: Settings) -> KeyRing:

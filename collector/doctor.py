@@ -369,7 +369,7 @@ def clickhouse(chosen: Settings, folder: Path, *, in_use: bool) -> Iterator[Find
                 where = undo.enter_context(_directory(folder))
             opened = ClickHouse(where, url, patience_seconds=_PATIENCE_SECONDS)
             database = undo.enter_context(contextlib.closing(opened))
-            yield from _database(database, decodes=chosen.decode == "clickhouse")
+            yield from _database(database, chosen.cluster, decodes=chosen.decode == "clickhouse")
         except CollectorError as error:
             yield _failed("ClickHouse", error)
         except (ClickHouseError, OSError) as error:
@@ -387,11 +387,11 @@ def _directory(folder: Path) -> Iterator[Path]:
             yield Path(temporary)
 
 
-def _database(database: ClickHouse, *, decodes: bool) -> Iterator[Finding]:
+def _database(database: ClickHouse, cluster: str = "", *, decodes: bool) -> Iterator[Finding]:
     version, nanoseconds = database.rows("SELECT version(), toUnixTimestamp64Nano(now64(9))")[0]
     off = nanoseconds / 1e9 - time.time()
     yield server_version(version, embedded=database.embedded)
-    pending = migrator.pending(database)
+    pending = migrator.pending(database, cluster)
     if pending:
         applied = migrator.newest() - len(pending)
         yield Finding("schema", "ok", f"{applied} of {migrator.newest()}; serve applies the rest when it starts")

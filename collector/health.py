@@ -355,6 +355,7 @@ def router(monitor: Monitor, may_read: Callable[[Request], bool] = lambda _: Tru
     routes = APIRouter()
 
     # Plain functions: they touch the disk, so the framework runs them beside the event loop.
+    @routes.get("/api/system/health", responses={503: {"model": Health, "description": "requests are not accepted"}})
     @routes.get("/health", responses={503: {"model": Health, "description": "requests are not accepted"}})
     def health(request: Request, response: Response) -> Health | Overview:
         """Say how the collector is doing: fates, queue, latencies, disk, ClickHouse; 503 when it does not accept."""

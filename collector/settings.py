@@ -24,11 +24,13 @@ _KINDS = {
     str(str): "text",
     str(Path): "folder",
     str(Path | None): "file",
+    str(SecretStr | None): "secret",
 }
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
+CLUSTER_NAME = re.compile(r"[A-Za-z_][\w.-]{0,62}|\{[A-Za-z_]\w{0,62}\}", re.ASCII)
 _LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
-_SECRET = {"clickhouse_url"}  # may hold a password; never repeated in a message
+_SECRET = {"clickhouse_url", "jwt_secret"}  # may hold a password; never repeated in a message
 
 
 def default_data_dir() -> Path:
@@ -59,6 +61,11 @@ class Settings(BaseSettings):
     clickhouse_url: SecretStr | None = Field(
         None,
         description="A ClickHouse server instead of the embedded one: http(s)://user:password@host:8123.",
+    )
+    clickhouse_cluster: str = Field(
+        "",
+        description="The cluster that this server is a node of, as system.clusters names it, or a macro such as "
+        "{cluster}: tables are replicated within its shards and read on all.",
     )
     clickhouse_memory_mib: int = Field(
         0,
@@ -149,6 +156,22 @@ class Settings(BaseSettings):
         None,
         description="File of the API keys, which holds hashes only; without it keys.json in the data folder.",
     )
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 bytes by which users' tokens (JWT, HS256) are verified: their subject reads "
+        "its own interactions under /api.",
+    )
+    jwt_public_key: Path | None = Field(
+        None, description="Instead of it a public key in PEM (RS256, ES256 and their like)."
+    )
+    jwt_jwks_url: str = Field("", description="Instead of it where the issuer publishes its keys (JWKS).")
+    jwt_issuer: str = Field("", description="What `iss` of a token must be; empty for anything.")
+    jwt_audience: str = Field("", description="What `aud` of a token must hold; empty for anything.")
+    jwt_tenant_claim: str = Field(
+        "tenant",
+        min_length=1,
+        description="The claim that says a user's tenant; without it in a token, it is `default`.",
+    )
     requests_per_second: float = Field(
         0.0,
         ge=0,
@@ -203,6 +226,14 @@ class Settings(BaseSettings):
             raise ValueError(f"it must be {_LEAST_MEMORY_MIB} at the least, or 0 for half of the machine's memory")
         return mib
 
+    @field_validator("clickhouse_cluster")
+    @classmethod
+    def _cluster_name(cls, name: str) -> str:
+        """Refuse what SQL could not name so."""
+        if name and not CLUSTER_NAME.fullmatch(name):
+            raise ValueError("it must be letters, digits, _ . and -, or a macro such as {cluster}")
+        return name
+
     @field_validator("host")
     @classmethod
     def _address(cls, host: str) -> str:
@@ -225,7 +256,16 @@ class Settings(BaseSettings):
         return self.keys_file or self.data_dir / "keys.json"
 
     @field_validator(
-        "grpc_socket", "http_socket", "tls_cert", "tls_key", "tls_client_ca", "tls_ca", "model_prices", mode="before"
+        "grpc_socket",
+        "http_socket",
+        "tls_cert",
+        "tls_key",
+        "tls_client_ca",
+        "tls_ca",
+        "model_prices",
+        "jwt_secret",
+        "jwt_public_key",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, path: Any) -> Any:
@@ -280,9 +320,35 @@ class Settings(BaseSettings):
         return self.clickhouse_url.get_secret_value() if self.clickhouse_url else None
 
     @property
+    def cluster(self) -> str:
+        """The cluster the server is a node of, "" for none.
+
+        Raises:
+            StartError: there is no server.
+        """
+        if self.clickhouse_cluster and not self.server_url:
+            raise StartError(
+                f"--clickhouse-cluster {self.clickhouse_cluster} is given and no server",
+                hint="name a node of the cluster with --clickhouse-url; the embedded ClickHouse is no cluster",
+            )
+        return self.clickhouse_cluster
+
+    @property
     def database(self) -> str:
         """Which ClickHouse it is, to people: "embedded", or the server's host and port."""
         return urlsplit(self.server_url).netloc.rpartition("@")[2] if self.server_url else "embedded"
+
+    @model_validator(mode="after")
+    def _one_trust(self) -> Settings:
+        """Refuse two ways to verify a token: which one holds would depend on the token."""
+        ways = {
+            "--jwt-secret": self.jwt_secret,
+            "--jwt-public-key": self.jwt_public_key,
+            "--jwt-jwks-url": self.jwt_jwks_url,
+        }
+        if len(given := [flag for flag, value in ways.items() if value]) > 1:
+            raise StartError(f"{' and '.join(given)} are given", hint="tokens are verified in one way")
+        return self
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> Settings:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 ALL_TENANTS = "*"
 _TOKEN = re.compile(r"oti_([0-9a-f]{8})_([0-9a-f]{64})")
-_TENANT = r"^(\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63})$"
+TENANT = r"^(\*|[A-Za-z0-9][A-Za-z0-9._-]{0,63})$"
 _NO_HASH = "0" * 64
 
 
@@ -51,7 +51,7 @@ class Key(BaseModel):
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
     name: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,100}$")]
-    tenant: Annotated[str, StringConstraints(pattern=_TENANT)]
+    tenant: Annotated[str, StringConstraints(pattern=TENANT)]
     scopes: frozenset[Scope] = Field(min_length=1)
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     created: str

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from collector.brought import brought
-from collector.cli import ask, dead_letters, demo, doctor, keys, schema, serve
+from collector.cli import ask, dead_letters, demo, doctor, export, keys, migrate_data, report, schema, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,9 +23,12 @@ app.command()(ask.sessions)
 app.command()(ask.transcript)
 app.command()(ask.tail)
 app.command()(ask.missing)
+app.command(name="export")(export.export)
+app.command(name="report")(report.report)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command(name="doctor")(doctor.examine)
 app.add_typer(schema.app, name="schema")
+app.command(name="migrate-data")(migrate_data.migrate_data)
 app.add_typer(keys.app, name="keys")
 app.command(name="demo")(demo.demonstrate)
 

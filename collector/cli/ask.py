@@ -26,7 +26,7 @@ def _asker(chosen: settings.Settings, key: str) -> Iterator[questions.Asker]:
     context = tls.of_client(chosen, running.get("certificate"))
     scheme = "https" if context else "http"
     address = chosen.server_url or f"{scheme}://" + running.get("sql", datadir.address(chosen.host, chosen.sql_port))
-    asker = questions.Asker(address, key, context)
+    asker = questions.Asker(address, key, context, on_server=chosen.server_url is not None)
     try:
         yield asker
     finally:

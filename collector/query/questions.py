@@ -24,6 +24,9 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 """What a parameter is where nobody says it. The others have to be said: `since` and `until`, a time in UTC as
 `2026-03-10 12:00:00` or in seconds since 1970; `session`; `steps`."""
 
+SERVER_SETTINGS: Final[Mapping[str, str]] = MappingProxyType({"distributed_product_mode": "global"})
+"""What a question is asked with on a server: on a cluster a subquery over all shards is answered once for all."""
+
 
 class QueryFailedError(CollectorError):
     """ClickHouse refused the query; the message is its own."""
@@ -64,11 +67,14 @@ def table() -> str:
 class Asker:
     """Asks over the ClickHouse HTTP interface, the collector's own or a server's."""
 
-    def __init__(self, url: str, key: str = "", context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, url: str, key: str = "", context: ssl.SSLContext | None = None, *, on_server: bool = False
+    ) -> None:
         """Take `http(s)://[user:password@]host:port`, and the key to show to a collector that asks for one.
 
-        `context` says whom https trusts, else the system does.
+        `context` says whom https trusts, else the system does. `on_server` says that it is a ClickHouse server's own.
         """
+        self._settings = SERVER_SETTINGS if on_server else {}
         parts = urlsplit(url)
         self._address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path or "/", "", ""))
         headers = {"X-ClickHouse-User": unquote(parts.username)} if parts.username else {}
@@ -88,8 +94,8 @@ class Asker:
             QueryFailedError: ClickHouse refused it.
             NotRunningError: nobody answers.
         """
-        query = {"default_format": output_format}
-        query |= {f"param_{name}": _written(value) for name, value in parameters.items()}
+        query = {"default_format": output_format, **self._settings}
+        query |= {f"param_{name}": written(value) for name, value in parameters.items()}
         try:
             reply = self._http.post(self._address, params=query, content=sql.encode())
         except httpx.TransportError as error:
@@ -120,7 +126,7 @@ class Asker:
         self._http.close()
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
     """Write a parameter as the HTTP interface takes it: a text escaped as in TabSeparated, a list as quoted texts."""
     if isinstance(value, list | tuple):
         quoted = (str(each).replace("\\", "\\\\").replace("'", "\\'") for each in value)

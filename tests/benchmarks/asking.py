@@ -12,15 +12,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import orjson
 from measure import percentile
 from report import Table
 from seed import DAYS, SEED, kept
 
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.query import questions
-from collector.query.clickhouse_http.embedded import Chunk, Session
+from collector.query.clickhouse_http.embedded import Chunk, Session, quoted
 from collector.query.clickhouse_http.query_error import QueryError
 from collector.query.clickhouse_http.query_settings import Caps
+from collector.query.reader import Span
 
 TIMES, PATIENCE_SECONDS = 40, 20.0  # so often each, or as often as fits in the time
 FEWEST = 3
@@ -62,6 +64,7 @@ class Question:
     sql: str
     about: Callable[[World], Values] = lambda _: {}
     goal_ms: float | None = None
+    knows_when: bool = False  # asks when the session was first, as /api does, and then opens these days only
 
 
 @dataclass(slots=True)
@@ -91,7 +94,8 @@ class Answers:
 def asked() -> Iterator[Question]:
     """Yield what is asked, in the order of the table."""
     yield Question("SELECT 1: the way to the engine and back", "SELECT 1")
-    yield Question("transcript of a session", questions.text("transcript"), session, 50)
+    yield Question("transcript of a session, as /api asks", questions.text("transcript"), session, 50, knows_when=True)
+    yield Question("… as SQL asks, all days", questions.text("transcript"), session)
     yield Question("… of one that is not there", questions.text("transcript"), lambda _: {"session": NOBODY})
     yield Question("journey of a session", questions.text("journey"), session)
     yield Question("… of one that is not there", questions.text("journey"), lambda _: {"session": NOBODY})
@@ -144,9 +148,9 @@ def answers(folder: Path, question: Question, world: World) -> Answers:
     path, found = os.path.realpath(folder / EMBEDDED_FOLDER), Answers()
     deadline = time.monotonic() + PATIENCE_SECONDS
     try:
-        ask(path, question.sql, parameters(question, world))
+        ask(path, question.sql, parameters(question, world), knows_when=question.knows_when)
         while len(found.ms) < TIMES and (time.monotonic() < deadline or len(found.ms) < FEWEST):
-            took, read = timed(path, question.sql, parameters(question, world))
+            took, read = timed(path, question.sql, parameters(question, world), knows_when=question.knows_when)
             found.ms.append(took)
             found.rows.append(read.read_rows)
             found.bytes.append(read.read_bytes)
@@ -160,21 +164,26 @@ def answers(folder: Path, question: Question, world: World) -> Answers:
 def parameters(question: Question, world: World) -> dict[str, str]:
     """Return what to ask about this time."""
     values: Values = {**questions.DEFAULTS, "steps": STEPS, **question.about(world)}
-    return {name: questions._written(values[name]) for name, _ in questions._PARAMETER.findall(question.sql)}
+    return {name: questions.written(values[name]) for name, _ in questions._PARAMETER.findall(question.sql)}
 
 
-def timed(path: str, sql: str, values: Mapping[str, str]) -> tuple[float, Chunk]:
+def timed(path: str, sql: str, values: Mapping[str, str], *, knows_when: bool = False) -> tuple[float, Chunk]:
     """Ask and return the milliseconds until the whole answer was there."""
     began = time.perf_counter()
-    answer = ask(path, sql, values)
+    answer = ask(path, sql, values, knows_when=knows_when)
     return (time.perf_counter() - began) * 1000, answer
 
 
-def ask(path: str, sql: str, values: Mapping[str, str]) -> Chunk:
-    """Ask as the SQL port does: over a connection of its own, with the product's limits."""
+def ask(path: str, sql: str, values: Mapping[str, str], *, knows_when: bool = False) -> Chunk:
+    """Ask as the SQL port and /api do: over a connection of its own, with the product's limits."""
     connection = Session(path)
     try:
         connection.set(Caps(threads=THREADS).settings())
+        if knows_when:
+            [found] = connection.result(questions.text("session_range"), "JSONEachRow", values).data.splitlines()
+            row = orjson.loads(found)
+            within = Span(row["from_nano"], row["to_nano"] + 10**9).condition()
+            connection.set({"additional_table_filters": f"{{'otel.otel_traces': {quoted(within)}}}"})
         return connection.result(sql, "JSONEachRow", values)
     finally:
         connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from collector import settings
 from collector.errors import StartError
@@ -73,6 +73,7 @@ GOOD = {
     "http_port": ("1", "2", 1, 2),
     "sql_port": ("1", "2", 1, 2),
     "clickhouse_url": ("http://a", "http://b", None, None),
+    "clickhouse_cluster": ("main", "{cluster}", "main", "{cluster}"),
     "clickhouse_memory_mib": ("768", "1024", 768, 1024),
     "decode": ("collector", "clickhouse", "collector", "clickhouse"),
     "grpc_socket": ("/tmp/a", "/tmp/b", Path("/tmp/a"), Path("/tmp/b")),  # noqa: S108 - never opened
@@ -103,6 +104,12 @@ GOOD = {
     "session_idle_seconds": ("0.5", "2", 0.5, 2.0),
     "tenant_idle_seconds": ("a=1", "a=1.5, b=2", "a=1", "a=1.5, b=2"),
     "model_prices": ("a.csv", "b.csv", Path("a.csv"), Path("b.csv")),
+    "jwt_secret": ("s" * 32, "t" * 32, SecretStr("s" * 32), SecretStr("t" * 32)),
+    "jwt_public_key": ("a.pem", "b.pem", Path("a.pem"), Path("b.pem")),
+    "jwt_jwks_url": ("https://a/jwks", "https://b/jwks", "https://a/jwks", "https://b/jwks"),
+    "jwt_issuer": ("a", "b", "a", "b"),
+    "jwt_audience": ("a", "b", "a", "b"),
+    "jwt_tenant_claim": ("org", "team", "org", "team"),
     "drain_seconds": ("0", "2", 0.0, 2.0),
     "log_level": ("debug", "error", "debug", "error"),
     "log_format": ("json", "json", "json", "json"),

@@ -12,8 +12,12 @@ from pathlib import Path
 import httpx
 from balance import assert_balanced
 from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
-from processes import CollectorProcess
+from processes import CollectorProcess, add_key, plain_client
 from server_process import ClickHouseServer
+
+from collector.access.keys import Scope
+
+JSON = {"content-type": "application/json"}
 
 
 def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) -> None:
@@ -144,3 +148,31 @@ def test_server_that_does_not_answer(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "the ClickHouse server does not answer" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_api_asks_the_server(server: ClickHouseServer, tmp_path: Path) -> None:
+    """What /api answers comes from the server, each tenant's key sees its own, and an error is settled there."""
+    folder = tmp_path / "data"
+    keys = {tenant: add_key(folder, *Scope, tenant=tenant) for tenant in ("acme", "beta")}
+    collector = CollectorProcess(folder, "--clickhouse-url", server.url, "--batch-seconds", "0.2")
+    collector.key = keys["acme"]
+    collector.start()
+    for tenant, key in keys.items():
+        item = {"session_id": "same", "interaction_type": "error", "content": {"error": f"of {tenant}"}}
+        collector.post("/api/interactions/log", json.dumps(item).encode(), JSON | {"authorization": f"Bearer {key}"})
+    collector.wait_until_stored()
+    with plain_client() as client:
+        client.base_url = httpx.URL(f"http://{collector.endpoints['http']}")
+        for tenant, key in keys.items():
+            client.headers["authorization"] = f"Bearer {key}"
+            for path in ("/api/interactions/log", "/api/sessions", "/api/sessions/same", "/api/analytics/overview"):
+                assert client.get(path).status_code == 200, path
+            [error] = client.get("/api/errors").json()["errors"]
+            assert error["content"]["error"] == f"of {tenant}"
+            assert client.post(f"/api/errors/{error['id']}/resolve").status_code == 200
+            assert client.get("/api/errors", params={"resolved": "false"}).json()["errors"] == []
+        assert client.get("/api/analytics/top_prompts", params={"limit": "x"}).status_code == 422
+        server.kill()
+        reply = client.get("/api/sessions")
+        assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
+    collector.kill()

@@ -3,11 +3,13 @@
 It stands in for a server that would have to be installed beside the tests; chDB is the same engine. This is as much of
 the interface as clickhouse-connect needs to create, insert and read:
 
-    python clickhouse_server.py DATA_DIR PORT [FAULTS]
+    python clickhouse_server.py DATA_DIR PORT [FAULTS] [SHARDS]
 
 FAULTS names a JSON file, read at each insert: `slow` seconds before it, and chances from 0 to 1 that it is refused
 before anything happened (`refuse`), that it happens and an error is answered (`lie`), that it happens and the server
 dies without an answer (`die`).
+
+SHARDS makes it the only node of a cluster `main` (`a_cluster_of.py` says how far that goes).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from pathlib import Path
 
 import chdb
 import uvicorn
+from a_cluster_of import config, statements
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,9 +49,10 @@ def quoted(text: str) -> str:
 class Server:
     """One engine; each request has a connection of its own."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.keep_open = chdb.connect(path)
+    def __init__(self, path: str, shards: int) -> None:
+        self.shards = shards
+        self.path = f"{path}?config-file={config(Path(path), shards)}" if shards else path
+        self.keep_open = chdb.connect(self.path)
 
     def run(self, parameters: dict[str, str], body: bytes) -> bytes:
         """Run one statement."""
@@ -64,8 +68,10 @@ class Server:
             for name, value in settings.items():
                 connection.query(f"SET {name} = {quoted(value)}")
             sql = "\n".join(filter(None, (parameters.get("query", ""), body.decode())))
-            answer = connection.query(sql, parameters.get("default_format", "TabSeparated"), params=bound)
-            return answer.bytes() or b""
+            answer = None
+            for each in statements(sql, self.shards) if self.shards else [sql]:
+                answer = connection.query(each, parameters.get("default_format", "TabSeparated"), params=bound)
+            return (answer and answer.bytes()) or b""
         finally:
             connection.close()
 
@@ -97,9 +103,9 @@ def failed(message: str) -> Response:
     return Response(message, 500, {"X-ClickHouse-Exception-Code": code[1] if code else "1002"})
 
 
-def application(path: str, faults: Faults) -> Starlette:
+def application(path: str, faults: Faults, shards: int) -> Starlette:
     """Serve the engine in `path`."""
-    server = Server(path)
+    server = Server(path, shards)
     one_at_a_time = threading.Lock()
 
     def answer(parameters: dict[str, str], body: bytes) -> Response:
@@ -132,4 +138,5 @@ def application(path: str, faults: Faults) -> Starlette:
 
 if __name__ == "__main__":
     faults_path = sys.argv[3] if len(sys.argv) > 3 else None
-    uvicorn.run(application(sys.argv[1], Faults(faults_path)), port=int(sys.argv[2]), log_level="warning")
+    of_shards = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+    uvicorn.run(application(sys.argv[1], Faults(faults_path), of_shards), port=int(sys.argv[2]), log_level="warning")

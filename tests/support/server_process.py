@@ -20,9 +20,10 @@ SERVER = Path(__file__).with_name("clickhouse_server.py")
 class ClickHouseServer:
     """An engine behind ClickHouse's HTTP interface; data in `folder`, always the same port."""
 
-    def __init__(self, folder: Path) -> None:
-        """Nothing runs before `start`."""
+    def __init__(self, folder: Path, shards: int = 0) -> None:
+        """Nothing runs before `start`. With `shards` it is the only node of a cluster `main`: see a_cluster_of.py."""
         self.folder = folder
+        self.shards = shards
         self.faults_file = folder.with_suffix(".faults.json")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -31,7 +32,14 @@ class ClickHouseServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [sys.executable, str(SERVER), str(self.folder), str(self.port), str(self.faults_file)]
+        command = [
+            sys.executable,
+            str(SERVER),
+            str(self.folder),
+            str(self.port),
+            str(self.faults_file),
+            str(self.shards),
+        ]
         self.process = subprocess.Popen(command, cwd=self.folder.parent)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

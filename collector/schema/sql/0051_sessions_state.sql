@@ -25,8 +25,7 @@ CREATE TABLE IF NOT EXISTS otel.sessions_state
   response_output_tokens SimpleAggregateFunction(sum, UInt64),
   generation_input_tokens SimpleAggregateFunction(sum, UInt64),
   generation_output_tokens SimpleAggregateFunction(sum, UInt64),
-  cost_usd SimpleAggregateFunction(sum, Nullable(Float64)),
-  traces_of_runs SimpleAggregateFunction(groupUniqArrayArray, Array(String)) COMMENT 'see session_of_trace'
+  cost_usd SimpleAggregateFunction(sum, Nullable(Float64))
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (tenant, session_id)

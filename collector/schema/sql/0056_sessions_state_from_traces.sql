@@ -30,8 +30,7 @@ SELECT
   sumIf(OutputTokens, InteractionType = 'assistant_response') AS response_output_tokens,
   sumIf(InputTokens, InteractionType = 'generation') AS generation_input_tokens,
   sumIf(OutputTokens, InteractionType = 'generation') AS generation_output_tokens,
-  sumIf(CostUsd, InteractionType IN ('assistant_response', 'generation')) AS cost_usd,
-  groupUniqArrayIf(TraceId, InteractionType = 'agent_run' AND NOT SessionIsTrace AND Dialect != 'otel_interactions') AS traces_of_runs
+  sumIf(CostUsd, InteractionType IN ('assistant_response', 'generation')) AS cost_usd
 FROM otel.otel_traces
 WHERE InteractionType != '' OR (SpanName = 'session_heartbeat' AND otel_attribute(SpanAttributes, 'interaction.session.heartbeat') = 'true')
 GROUP BY tenant, session_id

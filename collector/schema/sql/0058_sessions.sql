@@ -67,8 +67,8 @@ FROM
     WHERE (tenant, session_id) NOT IN (SELECT tenant, trace_id FROM otel.session_of_trace)
     UNION ALL
     SELECT t.*, m.session_id AS session
-    FROM (SELECT * FROM otel.sessions_state WHERE (tenant, session_id) IN (SELECT tenant, trace_id FROM otel.session_of_trace)) AS t
-    INNER JOIN otel.session_of_trace AS m ON m.tenant = t.tenant AND m.trace_id = t.session_id
+    FROM otel.sessions_state AS t
+    INNER JOIN (SELECT tenant, trace_id, min(session_id) AS session_id FROM otel.session_of_trace GROUP BY tenant, trace_id) AS m ON m.tenant = t.tenant AND m.trace_id = t.session_id
   ) AS s
   GROUP BY tenant, session_id
 )

@@ -324,6 +324,7 @@ def test_every_aggregate_is_known(engine: Any) -> None:
     assert aggregates == {
         "sessions_state": "interactions",
         "otel_traces_trace_id_ts": "",
+        "session_of_trace": "",
         "daily_stats_state": "interactions",
     }
     assert engine.ask(fed)[0][0] == len(aggregates)

@@ -175,3 +175,15 @@ def test_any_idle_time(engine: Any, exporter: Any, row: Row, seconds: str) -> No
         assert read(engine, session, "status") == ("active",)
     finally:
         engine.database.command(settle.format(1800))
+
+
+def test_a_trace_belongs_to_one_session(engine: Any, exporter: Any, row: Row) -> None:
+    """What names no session counts once for the session of its trace, however many runs say so in how many parts."""
+    trace, mark = secrets.token_hex(16), secrets.token_hex(4)
+    call = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": "7"}
+    exporter(row(call, TraceId=trace))
+    for session in (f"{mark} b", f"{mark} a", f"{mark} a", f"{mark} b"):
+        exporter(row({"gen_ai.operation.name": "invoke_agent", "session.id": session}, TraceId=trace))
+    sql = f"SELECT session_id, interactions, input_tokens FROM otel.sessions WHERE startsWith(session_id, '{mark}')"
+    assert sorted(engine.ask(sql)) == [(f"{mark} a", 3, 7), (f"{mark} b", 2, 0)]
+    assert engine.ask(f"SELECT * FROM otel.sessions WHERE session_id = '{trace}'") == []

@@ -17,7 +17,16 @@ EVERY = sorted(file.stem for file in SQL.glob("*.sql"))
 NOTHING = {"since": "1980-01-01", "until": "1980-01-02", "session": "nobody's", "tenant": "nobody", "steps": ["a", "b"]}
 ALWAYS_A_ROW = {"overview", "stats", "funnel", "active_sessions"}
 READ_CONTENT = {"top_prompts", "journey", "unresolved_errors"}
-SAMPLES = {"String": "", "UInt32": 5, "Int64": 0, "Float64": 0.0, "Bool": True, "UInt64": 60, "Array(String)": ["a"]}
+SAMPLES = {
+    "Identifier": "attributes",
+    "String": "",
+    "UInt32": 5,
+    "Int64": 0,
+    "Float64": 0.0,
+    "Bool": True,
+    "UInt64": 60,
+    "Array(String)": ["a"],
+}
 
 
 @pytest.mark.parametrize("name", EVERY)
