@@ -56,6 +56,8 @@ from collector.telemetry import Counters, Faults
 log = logging.getLogger("collector")
 
 _VITAL = frozenset({"journal", "loader"})  # threads without which nothing acknowledged gets anywhere
+_NO_SPANS_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+# FastAPI would trace each request where the environment names an endpoint, which may be this collector: without end
 _ANSWER_AT_MOST_SECONDS = 20  # for a question under /api
 _ANSWER_SECONDS = 5.0  # for an endpoint to refuse a slow request in its own words before the connection is cut
 
@@ -273,7 +275,12 @@ class Collector:
         )
 
     def _http_app(self, admission: Admission) -> FastAPI:
-        app = FastAPI(title="otel-interactions collector", version=version("otel-interactions"), docs_url=None)
+        app = FastAPI(
+            title="otel-interactions collector",
+            version=version("otel-interactions"),
+            docs_url=None,
+            telemetry=_NO_SPANS_OF_ITS_OWN,
+        )
         app.router.routes.extend(otlp_http.routes(self._intake, admission))
         app.router.routes.extend(json_api.routes(self._intake, admission))
         app.include_router(health.router(self._monitor(), self._may_read))

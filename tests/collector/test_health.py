@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -54,6 +56,34 @@ def scrape(collector: CollectorProcess) -> dict[str, Any]:
 def values(family: Any) -> dict[tuple[str, ...], float]:
     """Return a family's values by the values of its labels."""
     return {tuple(sorted(each.labels.values())): each.value for each in family.samples}
+
+
+class Listening(BaseHTTPRequestHandler):
+    """Counts what is exported to it."""
+
+    paths: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        """Take anything."""
+        self.paths.append(self.path)
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_collector_exports_nothing_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the environment asks FastAPI to trace and names an endpoint, which may be this collector: a loop."""
+    exported = ThreadingHTTPServer(("127.0.0.1", 0), Listening)
+    threading.Thread(target=exported.serve_forever, daemon=True).start()
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{exported.server_port}")
+    with running(tmp_path / "data") as collector:
+        collector.send(traces(span()))
+        collector.wait_until_stored()
+        collector.stop()
+    exported.shutdown()
+    exported.server_close()
+    assert Listening.paths == []
 
 
 def test_metrics_are_what_health_says(busy: CollectorProcess) -> None:

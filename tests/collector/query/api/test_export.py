@@ -261,7 +261,10 @@ def test_cut_connections(full: CollectorProcess) -> None:
         "SELECT count() AS n FROM system.processes "
         "WHERE query LIKE '%otel.interactions%' AND query NOT LIKE '%system.processes%'"
     )
-    assert full.ask(running_now) == [{"n": 0}]
+    deadline = time.monotonic() + 20  # the last one is just told to end
+    while full.ask(running_now) != [{"n": 0}]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert len(rows(export(full, what="interactions", format="jsonl"))) > 30_000
     assert "Traceback" not in full.log.read_text()
 
