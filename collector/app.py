@@ -9,6 +9,7 @@ import logging
 import signal
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -32,12 +33,17 @@ from collector.access.room import Room
 from collector.access.tokens import Tokens, Trust
 from collector.clickhouse import EMBEDDED_FOLDER, INSERT_SECONDS, ClickHouse, machine_memory, unreachable
 from collector.datadir import DataDir, address
+from collector.erasure import api as erasure
+from collector.erasure.jobs import Jobs
+from collector.erasure.paper import Paper
+from collector.erasure.worker import Eraser, Surroundings
 from collector.errors import Broken, Refused, StartError
 from collector.journal import names
 from collector.journal.store import Keeping, Store
 from collector.journal.writer import Journal, Limits
 from collector.load import token_logs
 from collector.load.clickhouse_errors import Fate, classify
+from collector.load.dead_letters import DeadLetters
 from collector.load.loader import Loader
 from collector.notes import Notes
 from collector.query import api
@@ -49,6 +55,9 @@ from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
 from collector.receive.json_api import endpoint as json_api
 from collector.request import Signal
+from collector.retention.archive import Archive
+from collector.retention.rules import Rules
+from collector.retention.worker import Retention
 from collector.schema import migrator
 from collector.settings import Settings
 from collector.telemetry import Counters, Faults
@@ -88,6 +97,8 @@ class Collector:
             self._sql_socket: socket.socket | None = None
             if settings.clickhouse_url is None:
                 self._sql_socket = undo.enter_context(_listen(settings.host, settings.sql_port, "--sql-port"))
+            self._archive = Archive(self._data.archive, self._data.scratch)
+            undo.callback(self._archive.close)
             self._memory_bytes = settings.clickhouse_memory_mib << 20 or machine_memory() // 2
             tokens_lost = self._tokens_lost()
             databases = [self._connect(at_once=False) for _ in range(settings.parallel_loads)]
@@ -122,6 +133,7 @@ class Collector:
                 settings.max_field_bytes,
             )
             self._probe = health.Probe(self._connect, self._counters)
+            self._removing()
             self._undo = undo.pop_all()
 
     def _connect(self, patience_seconds: int = INSERT_SECONDS, *, at_once: bool = True) -> ClickHouse:
@@ -132,6 +144,16 @@ class Collector:
             patience_seconds=patience_seconds,
             at_once=at_once,
         )
+
+    def _removing(self) -> None:
+        """Make what lets rows go: when their time is over, or with the user they are about."""
+        lock, connect = threading.Lock(), functools.partial(self._connect, at_once=False)
+        keep = self._settings.archive == "on"
+        self._retention = Retention(connect, self._archive, _rules(self._settings), lock, keep=keep)
+        self._jobs = Jobs(self._data.erasures, self._data.audit)
+        paper = Paper(DeadLetters(self._data.dead_letters), self._data.journal)
+        around = Surroundings(connect, paper, self._archive, self._loader.gate, lock, self._journal.freeze)
+        self._eraser = Eraser(self._jobs, around)
 
     def _admission(self) -> Admission:
         chosen = self._settings
@@ -163,6 +185,7 @@ class Collector:
         idle = self._settings.session_idle_seconds
         reference_data.write_idle_seconds(database, idle, self._settings.idle_seconds_of_tenant)
         reference_data.write_prices(database, self._prices)
+        self._archive.offer(database)
         self._data.record_format(version("otel-interactions"), migrator.newest(), self._settings.database)
 
     def _prepare_or_put_off(self, database: ClickHouse) -> Callable[[], None] | None:
@@ -199,6 +222,8 @@ class Collector:
             self._count_recovered()
             self._loader.start(self._put_off, lambda: self._data.record_settled(self._circumstances))
             self._probe.start()
+            self._eraser.start()
+            self._retention.start()
             await grpc_server.start()
             servers = self._http_servers(admission)
             for server in servers:
@@ -256,6 +281,8 @@ class Collector:
         log.info("ready %s", " ".join(f"{name}={address}" for name, address in endpoints.items()))
 
     def _drain(self) -> bool:
+        self._retention.stop()
+        self._eraser.stop()
         self._journal.stop()
         self._loader.stop(self._settings.drain_seconds)
         self._probe.stop()
@@ -286,6 +313,9 @@ class Collector:
         app.include_router(health.router(self._monitor(), self._may_read))
         app.include_router(api.routes)
         app.state.query_api = self._query_api()
+        app.include_router(erasure.routes)
+        door = api.Door(self._doorman, self._tokens)
+        app.state.erasure = erasure.Office(door, self._jobs, self._eraser, self._data.secret())
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         app.add_exception_handler(Refused, otlp_http.refuse)
         app.add_exception_handler(Exception, otlp_http.fail)
@@ -321,8 +351,12 @@ class Collector:
             journal_limit=self._settings.journal_max_bytes,
             disk_reserve=self._settings.disk_reserve_bytes,
             refusals=[self._journal.refusing],
-            concerns=[self._key_problem],
+            concerns=[self._key_problem, self._eraser.trouble, self._retention.trouble],
         )
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(settings.retention_days, settings.days_of_tenant, settings.days_of_type)
 
 
 def _keeping(settings: Settings) -> Keeping:

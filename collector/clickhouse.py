@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,9 +71,9 @@ class ClickHouse:
         self._connect = functools.partial(_embedded, data_dir, self._options | {"config-file": str(config)})
         self._connected = self._connect()
 
-    def command(self, sql: str) -> None:
-        """Run a statement that returns nothing."""
-        self._client.command(sql)
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that returns nothing; `{name:Type}` in it are the parameters."""
+        self._client.command(sql, parameters=dict(parameters) if parameters else None)
 
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Sequence[Any]]:
         """Run a query and return its rows; `{name:Type}` in it are the parameters."""
@@ -92,6 +94,16 @@ class ClickHouse:
             return
         with path.open("rb") as file:
             self._client.raw_insert(table, insert_block=file, settings=dict(settings), fmt=input_format)
+
+    def download(self, sql: str, parameters: Mapping[str, Any], output_format: str, target: Path) -> None:
+        """Write a query's answer to a file as it comes.
+
+        Raises:
+            OSError: the disk did not take it.
+        """
+        answer = self._client.raw_stream(sql, parameters=dict(parameters), fmt=output_format)
+        with contextlib.closing(answer), target.open("wb") as file:
+            shutil.copyfileobj(answer, file)
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,6 +7,9 @@ settled              the boot of the machine, or for a server the decoder, at wh
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
 dead-letters/        what ClickHouse could not take, with the reason
+archive/             rows that ClickHouse keeps no longer, in Parquet
+erasures/            what is or was to be forgotten, one file each
+audit.jsonl          what was forgotten when, on whose word; only ever added to
 scratch/             files in between; with a server, an engine that decodes. Nothing in it is missed
 clickhouse/          the embedded engine's own files
 """
@@ -66,6 +69,21 @@ class DataDir:
     def dead_letters(self) -> Path:
         """Folder of what could not be stored."""
         return self.path / DEAD_LETTERS
+
+    @property
+    def archive(self) -> Path:
+        """Folder of rows that ClickHouse keeps no longer."""
+        return self.path / "archive"
+
+    @property
+    def erasures(self) -> Path:
+        """Folder of what is or was to be forgotten."""
+        return self.path / "erasures"
+
+    @property
+    def audit(self) -> Path:
+        """File of what was forgotten."""
+        return self.path / "audit.jsonl"
 
     @property
     def scratch(self) -> Path:

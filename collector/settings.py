@@ -27,6 +27,8 @@ _KINDS = {
     str(SecretStr | None): "secret",
 }
 _SECONDS = re.compile(r"\d+(\.\d+)?")
+_DAYS = re.compile(r"\d{1,5}")
+_MOST_DAYS = 36_500
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
 CLUSTER_NAME = re.compile(r"[A-Za-z_][\w.-]{0,62}|\{[A-Za-z_]\w{0,62}\}", re.ASCII)
 _LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
@@ -205,6 +207,22 @@ class Settings(BaseSettings):
         "",
         description="Like --session-idle-seconds, for single tenants: acme=600,beta=86400.",
     )
+    retention_days: int = Field(
+        90,
+        ge=0,
+        le=_MOST_DAYS,
+        description="Days after which what was recorded is deleted, see --archive; 0 keeps it for ever. Daily totals stay.",
+    )
+    tenant_retention_days: str = Field("", description="Like --retention-days, for single tenants: acme=30,beta=365.")
+    type_retention_days: str = Field(
+        "",
+        description="Like --retention-days, for single types of interactions, or for `span` (spans that are none), `log`, "
+        "`metric`: ui_event=30,log=14. Where a tenant has days of its own, the fewer hold.",
+    )
+    archive: Literal["on", "off"] = Field(
+        "on",
+        description="Whether what --retention-days ends is kept in Parquet files in the data folder, or is gone.",
+    )
     model_prices: Path | None = Field(
         None,
         description="A CSV file of prices of models to add at the start, with the columns of otel.model_prices.",
@@ -299,6 +317,26 @@ class Settings(BaseSettings):
         pairs = (each.partition("=") for each in filter(None, self.tenant_idle_seconds.split(",")))
         return {tenant.strip(): float(seconds) for tenant, _, seconds in pairs}
 
+    @field_validator("tenant_retention_days", "type_retention_days")
+    @classmethod
+    def _days(cls, given: str) -> str:
+        """Refuse what is no list of name=days."""
+        for each in filter(None, given.split(",")):
+            name, equals, days = each.partition("=")
+            if not (name.strip() and equals and _DAYS.fullmatch(days.strip()) and int(days) <= _MOST_DAYS):
+                raise ValueError("it is name=days, and of several with commas between them")
+        return given
+
+    @property
+    def days_of_tenant(self) -> dict[str, int]:
+        """For how many days what is kept, for tenants that have days of their own; 0 is for ever."""
+        return _numbers(self.tenant_retention_days)
+
+    @property
+    def days_of_type(self) -> dict[str, int]:
+        """Likewise for types."""
+        return _numbers(self.type_retention_days)
+
     @field_validator("clickhouse_url")
     @classmethod
     def _http_url(cls, url: SecretStr | None) -> SecretStr | None:
@@ -360,6 +398,11 @@ class Settings(BaseSettings):
                 hint="raise the one or lower the other",
             )
         return self
+
+
+def _numbers(given: str) -> dict[str, int]:
+    pairs = (each.partition("=") for each in filter(None, given.split(",")))
+    return {name.strip(): int(number) for name, _, number in pairs}
 
 
 @dataclass(frozen=True, slots=True)

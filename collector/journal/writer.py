@@ -109,6 +109,7 @@ class Journal:
         self._stopping = False
         self._open: dict[_Lane, Segment] = {}
         self._due: dict[Segment, str] = {}  # to be frozen, with what the disk said to the last try
+        self._freezing = False  # whether all that is open is to be frozen, however small
         self._urgent_at = 0.0  # when the last urgent segment was frozen
         self._refusing = _Refusing()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -144,6 +145,12 @@ class Journal:
                 self._condition.notify()
         return future
 
+    def freeze(self) -> None:
+        """Let what was acknowledged so far be loaded now, however little it is; the thread does it, nobody waits."""
+        with self._condition:
+            self._freezing = True
+            self._condition.notify()
+
     def stop(self) -> None:
         """Write what waits, freeze the open segments, end the thread."""
         with self._condition:
@@ -165,17 +172,17 @@ class Journal:
     def _run(self) -> None:
         while True:
             with self._condition:
-                if not self._waiting and not self._stopping:
+                if not self._waiting and not self._stopping and not self._freezing:
                     self._condition.wait(self._seconds_to_freeze())
                 waiting, self._waiting = self._waiting, []
-                stopping = self._stopping
+                stopping, freezing, self._freezing = self._stopping, self._freezing, False
             lanes: dict[_Lane, list[_Waiting]] = {}
             for each in waiting:
                 lanes.setdefault((each[0].urgent, each[0].signal), []).append(each)
             for lane in sorted(lanes, reverse=True):  # urgent ones first
                 self._commit(lane, lanes[lane])
             for lane, current in list(self._open.items()):
-                if stopping or self._is_due(lane, current):
+                if stopping or freezing or self._is_due(lane, current):
                     self._due[current] = ""
                     del self._open[lane]
             self._freeze()

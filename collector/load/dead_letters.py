@@ -89,6 +89,15 @@ class DeadLetters:
         self._write(replace(letter, size=len(data), checksum=_checksum(data)))
         log.error("set aside %s: %s", letter.id, letter.reason)
 
+    def rewrite(self, letter: Letter, data: bytes) -> None:
+        """Put other bytes into a letter. What a crash leaves between the two files, rewriting it again mends.
+
+        Raises:
+            OSError: the disk did not take it.
+        """
+        self._write(replace(letter, size=len(data), checksum=_checksum(data)))
+        files.write_whole(self.bytes_of(letter.id), data)
+
     def refused_again(self, letter: Letter, reason: str, code: int) -> None:
         """Write down that a replay was refused, and forget that it was asked for."""
         again = replace(

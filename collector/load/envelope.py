@@ -81,6 +81,23 @@ def frames_of(segment: bytes) -> list[memoryview]:
     return [memoryview(bytes((_FRAME_TAG,)) + varint(len(each)) + each) for each in requests]
 
 
+def with_body(frame: memoryview, body: bytes) -> memoryview:
+    """Return a frame with another body in it; what else it says stays, the checksum, too, which no letter is read by.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        request = _Request.FromString(_Segment.FromString(bytes(frame)).requests[0])
+    except (DecodeError, IndexError) as error:
+        raise ValueError("it does not read as a frame") from error
+    for each in Signal:
+        if getattr(request, f"body_{each.value}"):
+            setattr(request, f"body_{each.value}", body)
+    raw = request.SerializeToString()
+    return memoryview(bytes((_FRAME_TAG,)) + varint(len(raw)) + raw)
+
+
 def read(frame: memoryview) -> Envelope:
     """Read a frame.
 

@@ -31,7 +31,11 @@ _PAUSE = 1.0  # seconds between two tries to prepare the database, or to ask wha
 
 
 class Loader:
-    """Loads segments on threads and connections of its own."""
+    """Loads segments on threads and connections of its own.
+
+    Attributes:
+        gate: whoever is in it alone knows that nothing is being inserted.
+    """
 
     def __init__(  # noqa: PLR0917 - what it is made of, each a thing of its own
         self,
@@ -58,6 +62,7 @@ class Loader:
         """
         self._line, self._letters, self._complaints = Line(), DeadLetters(dead_letters), Complaints()
         shared = Shared(segments, self._line, self._letters, scratch, counters, self._complaints, decode, tokens_lost)
+        self.gate = shared.gate
         self._workers = [Worker(each, shared) for each in databases]
         self._prepare: Callable[[], None] | None = None
         self._left: set[Path] = set()  # by an earlier process, and still to be loaded

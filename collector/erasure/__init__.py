@@ -1,0 +1,1 @@
+"""Forgets one user wherever something of them is kept, and proves it."""

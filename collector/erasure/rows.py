@@ -1,0 +1,240 @@
+"""One user's rows in ClickHouse: found, deleted, and what was counted from them counted anew.
+
+Nothing may be inserted meanwhile (`Gate.alone`): aggregates are compared with the rows they were made of. Every step may be
+done again: what was found is kept in a table (`removal_scope`) until the end, so a second try knows what the first one
+deleted.
+
+Rows are deleted by mutations and not by lightweight deletes, which only hide them; and in the partitions only that have any,
+as all others would be written anew, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from collector.clickhouse import ClickHouse, quoted
+from collector.erasure.person import Names, Own, Person, names
+from collector.erasure.places import SCOPE, Place, named, others, places, texts, theirs
+from collector.load.tables import SEGMENT, Aggregate, Keeper, Tables
+
+_SOURCES = ("otel_traces", "archived_traces")  # what says of which session a span is
+_TRACED = (*_SOURCES, "otel_logs", "archived_logs")
+_PICKED_USER = "user_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is left of a user.
+
+    Attributes:
+        theirs: rows of theirs by table: not yet deleted.
+        mentions: rows of nobody knows whom, in which a value is the user's id, by table and column.
+    """
+
+    theirs: dict[str, int]
+    mentions: dict[str, int]
+
+
+class Rows:
+    """The rows of one user, over one connection.
+
+    Attributes:
+        names: how attributes are called that say whose something is.
+        values: the parameters of every condition: tenant, user, job.
+        everywhere: whether rows go in which any value is the user's id.
+    """
+
+    def __init__(self, database: ClickHouse, person: Person, job: str, *, everywhere: bool) -> None:
+        """Read the schema. With `everywhere`, rows go in which any value is the user's id.
+
+        Raises:
+            ClickHouseError, OSError: ClickHouse does not answer.
+        """
+        self._database, self.everywhere = database, everywhere
+        self.values = {"tenant": person.tenant, "user": person.user, "job": job}
+        self.names: Names = names(database)
+        self._places = places(database)
+        self._keepers = [each for each in Tables(database).route("traces").keepers if each.behind]
+
+    def plan(self) -> None:
+        """Write down, once, what will be known no more when rows are gone."""
+        for sql in (*self._alone(), *self._spans(), *self._groups()):
+            self._run(sql)
+
+    def counted(self) -> dict[str, int]:
+        """Return how many rows go, by table; only those that have any."""
+        counts = {each.table: self._count(each, self._theirs(each)) for each in self._plain()}
+        return {table: count for table, count in counts.items() if count}
+
+    def own(self) -> Own:
+        """Return the sessions and traces that are the user's alone."""
+        found: dict[str, set[str]] = {"session": set(), "trace": set()}
+        sql = f"SELECT DISTINCT kind, id FROM {SCOPE} WHERE job = {{job:String}} AND kind IN ('session', 'trace')"  # noqa: S608 - ours
+        for kind, each in self._rows(sql):
+            found[kind].add(each)
+        return Own(frozenset(found["session"]), frozenset(found["trace"]))
+
+    def delete(self) -> None:
+        """Delete them from every table that is not an aggregate."""
+        for place in self._plain():
+            condition = self._theirs(place)
+            for partition, _ in self._rows(
+                f"SELECT _partition_id, count() FROM {place.name} WHERE {condition} GROUP BY 1 ORDER BY 1"  # noqa: S608 - ours
+            ):
+                self._run(
+                    f"ALTER TABLE {place.name} DELETE IN PARTITION ID {quoted(partition)} WHERE {condition} "
+                    "SETTINGS mutations_sync = 2"
+                )
+
+    def count_anew(self) -> None:
+        """Replace the groups of aggregates that these rows were in by what the rows that are left say."""
+        for keeper, aggregate in self._aggregates():
+            wanted = self._wanted(aggregate)
+            key, target = _key(aggregate), aggregate.step.target
+            self._run(f"ALTER TABLE {target} DELETE WHERE {key} IN ({wanted}) SETTINGS mutations_sync = 2")
+            rows = f"SELECT * FROM ({_of(aggregate, keeper.rows)}) WHERE {key} IN ({wanted})"  # noqa: S608 - the database's own SQL
+            given = {row[0] for row in self._rows(f"DESCRIBE TABLE ({rows})")}
+            columns = ", ".join(column for column in aggregate.columns if column in given)
+            self._run(
+                f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({rows}) SETTINGS insert_deduplicate = 0"  # noqa: S608 - as above
+            )
+
+    def look(self) -> Found:
+        """Ask every table that has texts what is left."""
+        left, mentions = self.counted(), dict[str, int]()
+        for place in self._places:
+            if not place.is_archive:
+                mentions |= mentioned(self._database, place, place.name, self.values)
+        for table in [each.table for each in self._places if each.is_aggregate]:
+            if named_in := mentions.pop(f"{table}.{_PICKED_USER}", 0):
+                left[table] = named_in
+        return Found(left, {each: count for each, count in mentions.items() if each.partition(".")[0] not in left})
+
+    def kept_counts(self) -> int:
+        """Return of how many groups of aggregates the counts stay, for the rows they count are gone already."""
+        kept = 0
+        for _, aggregate in self._aggregates():
+            found, anew = (
+                self._rows(f"SELECT uniqExact(id) FROM ({sql})")[0][0]  # noqa: S608 - ours
+                for sql in (self._of_job(aggregate.step.table), self._wanted(aggregate))
+            )
+            kept += int(found) - int(anew)
+        return kept
+
+    def forget_the_plan(self) -> None:
+        """Delete what was written down."""
+        self._run(f"ALTER TABLE {SCOPE} DELETE WHERE job = {{job:String}} SETTINGS mutations_sync = 2")
+
+    def tables(self) -> list[str]:
+        """Return the tables that are asked."""
+        return [each.table for each in self._places if not each.is_archive]
+
+    def _plain(self) -> list[Place]:
+        return [each for each in self._places if not each.is_aggregate and not each.is_archive]
+
+    def _theirs(self, place: Place) -> str:
+        return theirs(place, self.names, everywhere=self.everywhere)
+
+    def _count(self, place: Place, condition: str) -> int:
+        return int(self._rows(f"SELECT count() FROM {place.name} WHERE {condition}")[0][0])  # noqa: S608 - ours
+
+    def _alone(self) -> Iterator[str]:
+        """Yield what finds the sessions, then the traces, that are the user's and nobody else's."""
+        for kind, tables, column in (("session", _SOURCES, "SessionId"), ("trace", _TRACED, "TraceId")):
+            found = [each for each in self._places if each.table in tables]
+            seeds = " UNION DISTINCT ".join(
+                f"SELECT {column} AS id FROM {each.name} WHERE {each.of_tenant} AND ({self._seed(each, kind)})"  # noqa: S608 - ours
+                for each in found
+            )
+            rows = " UNION ALL ".join(
+                f"SELECT {column} AS id, {others(each, self.names)} AS other FROM {each.name} "  # noqa: S608 - ours
+                f"WHERE {each.of_tenant} AND {column} != '' AND {column} IN ({seeds})"
+                for each in found
+            )
+            yield self._into_scope(kind, f"SELECT id FROM ({rows}) GROUP BY id HAVING countIf(other) = 0")  # noqa: S608 - ours
+
+    def _seed(self, place: Place, kind: str) -> str:
+        """Write which rows name a session or a trace of the user: those that name the user, or a session of theirs."""
+        condition = named(place, self.names)
+        if kind == "trace" and place.table in _SOURCES:
+            condition += f" OR SessionId IN ({self._of_job('session')})"
+        return condition
+
+    def _spans(self) -> Iterator[str]:
+        for place in self._places:
+            if place.table in _TRACED:
+                rows = f"SELECT TraceId AS id, SpanId AS span FROM {place.name} WHERE {self._theirs(place)}"  # noqa: S608 - ours
+                elsewhere = f"SpanId != '' AND TraceId NOT IN ({self._of_job('trace')})"
+                yield self._into_scope("span", f"{rows} AND {elsewhere}", "id, span")
+
+    def _groups(self) -> Iterator[str]:
+        """Yield what finds the groups of aggregates that the user's rows are in, or that name the user."""
+        for keeper, aggregate in self._aggregates():
+            place = next(each for each in self._places if each.name == keeper.step.target)
+            key, added = _key(aggregate), f"sum({aggregate.sum or '0'}) AS added"
+            brought = f"SELECT {key} AS id FROM ({_of(aggregate, f'{keeper.rows} WHERE {self._theirs(place)}')})"  # noqa: S608 - the database's own SQL
+            if self._names_people(aggregate):
+                named_in = f"SELECT {key} AS id FROM {aggregate.step.target} WHERE tenant = {{tenant:String}}"  # noqa: S608 - ours
+                brought += f" UNION DISTINCT {named_in} AND finalizeAggregation({_PICKED_USER}) = {{user:String}}"
+            sides = (
+                f"(SELECT {key} AS id, {added} FROM ({source}) WHERE {key} IN ({brought}) GROUP BY id)"  # noqa: S608 - the database's own SQL
+                for source in (_of(aggregate, keeper.rows), f"SELECT * FROM {aggregate.step.target}")  # noqa: S608 - as above
+            )
+            kept, there = sides
+            rows = (
+                f"SELECT DISTINCT g.id AS id, kept.added >= there.added AS whole FROM ({brought}) AS g "  # noqa: S608 - as above
+                f"LEFT JOIN {kept} AS kept ON kept.id = g.id LEFT JOIN {there} AS there ON there.id = g.id"
+            )
+            yield self._into_scope(aggregate.step.table, rows, "id, whole")
+
+    def _aggregates(self) -> Iterator[tuple[Keeper, Aggregate]]:
+        for keeper in self._keepers:
+            for aggregate in keeper.behind:
+                yield keeper, aggregate
+
+    def _names_people(self, aggregate: Aggregate) -> bool:
+        return _PICKED_USER in aggregate.columns
+
+    def _wanted(self, aggregate: Aggregate) -> str:
+        """Write which groups are counted anew: those of which all rows are there, and all that might name the user."""
+        groups = self._of_job(aggregate.step.table)
+        return groups if self._names_people(aggregate) else f"{groups} GROUP BY id HAVING argMin(whole, found_at)"
+
+    def _of_job(self, kind: str) -> str:
+        return f"SELECT id FROM {SCOPE} WHERE job = {{job:String}} AND kind = {quoted(kind)}"  # noqa: S608 - ours
+
+    def _into_scope(self, kind: str, rows: str, columns: str = "id") -> str:
+        return (
+            f"INSERT INTO {SCOPE} (job, kind, {columns}) SELECT {{job:String}}, {quoted(kind)}, {columns} FROM ({rows}) "  # noqa: S608 - ours
+            "SETTINGS insert_deduplicate = 0"
+        )
+
+    def _run(self, sql: str) -> None:
+        self._database.command(sql, self.values)
+
+    def _rows(self, sql: str) -> list[tuple[str, ...]]:
+        return [tuple(row) for row in self._database.rows(sql, self.values)]
+
+
+def mentioned(database: ClickHouse, place: Place, source: str, values: Mapping[str, Any]) -> dict[str, int]:
+    """Return in how many of the tenant's rows a value is the user's id, by table and column.
+
+    Raises:
+        ClickHouseError, OSError: ClickHouse does not answer.
+    """
+    columns = list(texts(place))
+    counts = ", ".join(f"countIf({condition})" for _, condition in columns)
+    [found] = database.rows(f"SELECT {counts} FROM {source} WHERE {place.of_tenant}", values)  # noqa: S608 - ours
+    return {f"{place.table}.{column}": int(count) for (column, _), count in zip(columns, found, strict=True) if count}
+
+
+def _key(aggregate: Aggregate) -> str:
+    """Write the key of a group as one text."""
+    return f"toString(({aggregate.keys},))"
+
+
+def _of(aggregate: Aggregate, rows: str) -> str:
+    """Write what an aggregate's view makes of these rows of its keeper."""
+    return aggregate.step.select.replace(SEGMENT, rows)

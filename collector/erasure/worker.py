@@ -1,0 +1,186 @@
+"""Erases, one user after the other, on a thread of its own, and goes on after a crash where it was.
+
+One round:
+
+1. waiting     what was acknowledged so far is loaded; letters that are sent again have arrived
+2. planning    from here on nothing is inserted; what is about to go is found and written down
+3. rows        it is deleted in every table, files of the archive included
+4. counting    aggregates are counted anew from what is left
+5. letters     dead letters are written anew without it
+6. checking    journal, letters, tables, archive: in the order in which data moves, so that nothing slips by
+
+Only a round whose check finds nothing ends the erasure; where something came meanwhile, there is another one. Acknowledging
+goes on all the time; what is acknowledged in steps 2 to 6 waits in the journal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from collector.clickhouse import ClickHouse
+from collector.erasure.archived import Archived
+from collector.erasure.jobs import Job, Jobs, State
+from collector.erasure.otlp import Sieve
+from collector.erasure.paper import Paper
+from collector.erasure.person import Person
+from collector.erasure.rows import Rows
+from collector.errors import first_line
+from collector.load.gate import Gate
+from collector.retention.archive import Archive
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.2  # between two looks whether what waits is loaded
+_PAUSE_SECONDS = 2.0  # after a try that failed, and between two rounds
+_LETTERS, _JOURNAL, _ARCHIVE = "dead-letters", "journal", "archive"
+
+
+class _StoppedError(Exception):
+    """The collector ends; the next one goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an erasure works on.
+
+    Attributes:
+        connect: opens a connection to ClickHouse.
+        paper: what lies in files.
+        archive: what was moved out of ClickHouse.
+        gate: in which nothing is inserted.
+        lock: while it is held, nothing is moved into the archive.
+        freeze: lets the journal hand over all it has.
+    """
+
+    connect: Callable[[], ClickHouse]
+    paper: Paper
+    archive: Archive
+    gate: Gate
+    lock: threading.Lock
+    freeze: Callable[[], None]
+
+
+class Eraser:
+    """The thread."""
+
+    def __init__(self, jobs: Jobs, around: Surroundings) -> None:
+        """Nothing runs before `start`."""
+        self._jobs, self._around = jobs, around
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._run, name="erasure", daemon=True)
+
+    def start(self) -> None:
+        """Go on with what is on record, then wait for more."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that something was put on record."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End soon; a statement that runs is not waited for longer than a moment, as it may be done again."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def trouble(self) -> str:
+        """Say why an erasure does not get on, "" if all goes well."""
+        return self._trouble
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                for job in self._jobs.running():
+                    self._erase(job)
+            except _StoppedError:
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again, and nobody is told that it is done
+                self._trouble = f"an erasure waits: {first_line(error)}"
+                log.warning("%s", self._trouble, exc_info=log.isEnabledFor(logging.DEBUG))
+                self._stop.wait(_PAUSE_SECONDS)
+            else:
+                self._trouble = ""
+                self._wake.wait()
+
+    def _erase(self, job: Job) -> None:
+        person = Person(job.tenant, job.user)
+        with contextlib.closing(self._around.connect()) as database:
+            while True:
+                job = self._jobs.save(replace(job, step="waiting", rounds=job.rounds + 1))
+                self._await_loading(job)
+                with self._around.lock, self._around.gate.alone():
+                    job = _Round(self._jobs, self._around, database, person).run(job)
+                if job.state != "running":
+                    log.info("erasure %s ended: %s", job.id, job.state)
+                    return
+                self._pause(_PAUSE_SECONDS)
+
+    def _await_loading(self, job: Job) -> None:
+        self._around.freeze()
+        waiting = self._around.paper.waiting()
+        while left := len(waiting & self._around.paper.waiting()) + len(self._around.paper.replays()):
+            note = f"{left} segments and letters are not loaded yet"
+            if note != job.note:
+                job = self._jobs.save(replace(job, note=note))
+            self._pause(_LOOK_SECONDS)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise _StoppedError
+
+
+class _Round:
+    """One time through everything, while nothing is inserted."""
+
+    def __init__(self, jobs: Jobs, around: Surroundings, database: ClickHouse, person: Person) -> None:
+        self._jobs, self._around, self._database, self._person = jobs, around, database, person
+
+    def run(self, job: Job) -> Job:
+        """Go through everything; return the job, ended if nothing is left."""
+        rows = Rows(self._database, self._person, job.id, everywhere=job.everywhere)
+        job = self._jobs.save(replace(job, step="planning", note=""))
+        rows.plan()
+        sieve = Sieve(self._person, rows.names, rows.own())
+        with Archived.opened(self._around.archive, self._database, rows) as archived:
+            found = rows.counted() | archived.counted() | self._on_paper(sieve)
+            job = self._jobs.save(replace(job, step="rows", found=_most(job.found, found)))
+            rows.delete()
+            archived.erase()
+            job = self._jobs.save(replace(job, step="counting"))
+            rows.count_anew()
+            job = self._jobs.save(replace(job, step="letters"))
+            self._around.paper.clean_letters(self._person, sieve)
+            job = self._jobs.save(replace(job, step="checking"))
+            return self._check(job, rows, archived, sieve)
+
+    def _on_paper(self, sieve: Sieve) -> dict[str, int]:
+        count = self._around.paper.count_letters(self._person, sieve)
+        return {_LETTERS: count} if count else {}
+
+    def _check(self, job: Job, rows: Rows, archived: Archived, sieve: Sieve) -> Job:
+        waiting = self._around.paper.count_waiting(self._person, sieve)  # first: from there it moves to the others
+        letters = self._around.paper.count_letters(self._person, sieve)
+        tables, files = rows.look(), archived.look()
+        left = dict.fromkeys(rows.tables(), 0) | {_ARCHIVE: sum(files.theirs.values())}
+        left |= tables.theirs | {_JOURNAL: waiting, _LETTERS: letters}
+        mentions = tables.mentions | files.mentions
+        kept = max(job.kept_counts, rows.kept_counts())
+        told = replace(job, left=left, mentions=mentions, kept_counts=kept)
+        if remain := {place: count for place, count in left.items() if count}:
+            log.info("erasure %s: another round, as there is something left in %s", job.id, ", ".join(remain))
+            return self._jobs.save(replace(told, note=f"something came meanwhile: {remain}"))
+        state: State = "mentions" if mentions else "done" if any(job.found.values()) else "unknown"
+        rows.forget_the_plan()
+        return self._jobs.finish(replace(told, removed=job.found, found={}), state)
+
+
+def _most(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Return the larger count of each: what was counted before a crash may be gone by now."""
+    return {place: max(one.get(place, 0), other.get(place, 0)) for place in one.keys() | other.keys()}

@@ -1,0 +1,262 @@
+"""Once an hour and at the start: what is beyond its time goes, one day of one tenant in one table after the other.
+
+1. which segments of the journal, or which rows, are there is written down (`otel.removal_scope`). Rows that come later are not
+   in it and wait for the next round: what is archived and what is deleted are the same rows, and nothing stands in the way of
+   loading.
+2. they are written to a file beside its final name, synced, read back and compared: their number, and a sum of hashes of all
+   their columns
+3. `archive/unit.json` is written: from here on the file counts; it gets its name
+4. they are deleted, and then the note
+
+A crash before 3 leaves a file nobody looks at, which is written anew; behind it, the next start goes on with 4. A TTL of
+ClickHouse's own would know neither of files nor of the tenants' rules, and would not wait for a disk that is full.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from collector import files
+from collector.clickhouse import ClickHouse, quoted
+from collector.errors import CollectorError, first_line
+from collector.retention.archive import TIMES, Archive, Shape
+from collector.retention.rules import SPAN, Rules
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS: Final = 3600.0
+_AGAIN_SECONDS: Final = 60.0  # after a round that failed
+_SCOPE: Final = "otel.removal_scope"
+_NOTE: Final = "unit.json"
+_MARK: Final = "retention-"  # what jobs in the scope are called
+
+
+class NotTheSameError(CollectorError):
+    """What a file of the archive holds is not what was to be archived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What goes together: rows of one day, tenant and table.
+
+    Attributes:
+        job: under which it is in the scope.
+        table: without its database.
+        partition: id of the partition.
+        where: which rows, apart from the scope.
+        file: where they are archived, relative to the archive, "" if they are not.
+        values: parameters in `where`.
+    """
+
+    job: str
+    table: str
+    partition: str
+    where: str
+    file: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Retention:
+    """The thread."""
+
+    def __init__(
+        self,
+        connect: Callable[[], ClickHouse],
+        archive: Archive,
+        rules: Rules,
+        lock: threading.Lock,
+        *,
+        keep: bool,
+    ) -> None:
+        """Nothing runs before `start`. While it holds `lock`, nobody is erased; with `keep`, rows are archived first."""
+        self._connect, self._archive, self._rules, self._lock, self._keep = connect, archive, rules, lock, keep
+        self._stop = threading.Event()
+        self._trouble = ""
+        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
+
+    def start(self) -> None:
+        """Begin the first round."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End soon; what runs may be done again."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def trouble(self) -> str:
+        """Say why nothing goes, "" if all goes well."""
+        return self._trouble
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with contextlib.closing(self._connect()) as database:
+                    self.round(database)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing is deleted for it, and it is tried again
+                self._trouble = f"rows beyond their time stay: {first_line(error)}"
+                log.warning("%s", self._trouble, exc_info=log.isEnabledFor(logging.DEBUG))
+                self._stop.wait(_AGAIN_SECONDS)
+            else:
+                self._trouble = ""
+                self._stop.wait(EVERY_SECONDS)
+
+    def round(self, database: ClickHouse) -> int:
+        """Let go what is beyond its time; return how many units that were.
+
+        Raises:
+            ClickHouseError, OSError, NotTheSameError: something stays; what was archived is deleted by the next round.
+        """
+        with self._lock:
+            self._go_on(database)
+        count = 0
+        for table in TIMES:
+            for unit in list(self._beyond(database, table)):
+                if self._stop.is_set():
+                    return count
+                with self._lock:
+                    count += self._let_go(database, unit)
+        with self._lock:
+            self._follow(database)
+        if count:
+            log.info("retention: %d days of tenants' rows are gone from ClickHouse", count)
+        return count
+
+    def _go_on(self, database: ClickHouse) -> None:
+        """End what an earlier process began."""
+        note = self._archive.folder / _NOTE
+        if note.exists():
+            unit = Unit(**json.loads(note.read_text()))
+            if (self._archive.folder / unit.file).exists():
+                self._delete(database, unit)
+            note.unlink()
+        database.command(f"ALTER TABLE {_SCOPE} DELETE WHERE startsWith(job, '{_MARK}') SETTINGS mutations_sync = 2")
+        self._archive.sweep()
+
+    def _beyond(self, database: ClickHouse, table: str) -> Iterator[Unit]:
+        time, today = TIMES[table], datetime.datetime.now(datetime.UTC).date()
+        latest = today - datetime.timedelta(days=min(self._rules.shortest(), today.toordinal() - 1))
+        days = database.rows(
+            f"SELECT DISTINCT _partition_id, toString(toDate({time})), CAST(Tenant, 'String') FROM otel.{table} "  # noqa: S608 - ours
+            f"WHERE toDate({time}) < {{latest:Date}} ORDER BY 1, 3",
+            {"latest": latest},
+        )
+        for partition, day, tenant in days:
+            age = (today - datetime.date.fromisoformat(day)).days
+            where, values = self._expired(table, tenant, age)
+            if where:
+                job = f"{_MARK}{secrets.token_hex(8)}"
+                path = self._archive.path(table, tenant, day, job.removeprefix(_MARK)[:8])
+                file = str(path.relative_to(self._archive.folder)) if self._keep else ""
+                yield Unit(job, table, partition, where, file, {"tenant": tenant, "job": job} | values)
+
+    def _expired(self, table: str, tenant: str, age: int) -> tuple[str, dict[str, Any]]:
+        """Return which rows of a day go, and the parameters in that; "" for none."""
+        if table != "otel_traces":
+            return ("Tenant = {tenant:String}" if age > self._rules.of_table(table, tenant) else ""), {}
+        most, but = self._rules.expired(tenant, age)
+        if not most and not but:
+            return "", {}
+        kind = f"if(InteractionType = '', '{SPAN}', InteractionType)"
+        which = f"{kind} {'NOT IN' if most else 'IN'} {{types:Array(String)}}"
+        return f"Tenant = {{tenant:String}} AND {which}", {"types": but}
+
+    def _let_go(self, database: ClickHouse, unit: Unit) -> int:
+        """Archive a unit, where that is wanted, and delete it; return 0 if there is nothing of it."""
+        shape = self._archive.shape(database, unit.table)
+        key = _key(database, unit.table, shape)
+        database.command(
+            f"INSERT INTO {_SCOPE} (job, kind, id) SELECT DISTINCT {{job:String}}, 'archived', {key} "  # noqa: S608 - ours
+            f"FROM otel.{unit.table} WHERE {_of(unit)} SETTINGS insert_deduplicate = 0",
+            unit.values,
+        )
+        if not database.rows(f"SELECT count() FROM {_SCOPE} WHERE job = {{job:String}}", unit.values)[0][0]:  # noqa: S608 - ours
+            return 0
+        if unit.file:
+            self._write(database, shape, unit)
+        self._delete(database, unit)
+        return 1
+
+    def _write(self, database: ClickHouse, shape: Shape, unit: Unit) -> None:
+        target = self._archive.folder / unit.file
+        new = target.with_name(target.name + ".tmp")
+        rows = f"FROM otel.{unit.table} WHERE {_of(unit)} AND {_scoped(database, unit, shape)}"
+        self._archive.write(database, shape, rows, unit.values, new)
+        [(count, total)] = database.rows(f"SELECT {shape.sums} {rows}", unit.values)  # noqa: S608 - ours
+        self._compare(database, shape, new, (int(count), int(total or 0)))
+        files.write_whole(self._archive.folder / _NOTE, json.dumps(asdict(unit)).encode())
+        files.rename(new, target)
+
+    def _compare(self, database: ClickHouse, shape: Shape, path: Path, wanted: tuple[int, int]) -> None:
+        engine = self._archive.engine(database)
+        try:
+            written = self._archive.sums(engine, shape, path)
+        finally:
+            if engine is not database:
+                engine.close()
+        if written != wanted:
+            path.unlink()
+            raise NotTheSameError(f"{path.name} does not hold what was to be archived: {written} instead of {wanted}")
+
+    def _delete(self, database: ClickHouse, unit: Unit) -> None:
+        shape = self._archive.shape(database, unit.table)
+        database.command(
+            f"ALTER TABLE otel.{unit.table} DELETE IN PARTITION ID {quoted(unit.partition)} "
+            f"WHERE {unit.where} AND {_scoped(database, unit, shape)} SETTINGS mutations_sync = 2",
+            unit.values,
+        )
+        (self._archive.folder / _NOTE).unlink(missing_ok=True)
+        database.command(
+            f"ALTER TABLE {_SCOPE} DELETE WHERE job = {{job:String}} SETTINGS mutations_sync = 2", unit.values
+        )
+
+    def _follow(self, database: ClickHouse) -> None:
+        """Let sessions go whose last activity is beyond, and the times of traces."""
+        for (tenant,) in database.rows("SELECT DISTINCT CAST(tenant, 'String') FROM otel.sessions_state"):
+            values = {"tenant": tenant, "days": self._rules.longest(tenant)}
+            _delete_some(
+                database,
+                "otel.sessions_state",
+                """tenant = {tenant:String} AND session_id IN (
+                  SELECT session_id FROM otel.sessions_state WHERE tenant = {tenant:String}
+                  GROUP BY session_id HAVING toDate(max(last_activity_at), 'UTC') + {days:UInt32} < today('UTC')
+                )""",
+                values,
+            )
+        longest = {"days": self._rules.longest()}
+        _delete_some(
+            database, "otel.otel_traces_trace_id_ts", "toDate(End, 'UTC') + {days:UInt32} < today('UTC')", longest
+        )
+
+
+def _delete_some(database: ClickHouse, table: str, where: str, values: dict[str, Any]) -> None:
+    """Delete rows, if there are any: a mutation writes every part anew."""
+    if values["days"] < 10**6 and database.rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values):  # noqa: S608, PLR2004 - ours; for ever
+        database.command(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2", values)
+
+
+def _of(unit: Unit) -> str:
+    return f"_partition_id = {quoted(unit.partition)} AND {unit.where}"
+
+
+def _scoped(database: ClickHouse, unit: Unit, shape: Shape) -> str:
+    return f"{_key(database, unit.table, shape)} IN (SELECT id FROM {_SCOPE} WHERE job = {{job:String}})"  # noqa: S608 - ours
+
+
+def _key(database: ClickHouse, table: str, shape: Shape) -> str:
+    """Write what rows are known by that came together, in one insert; the key of the row where a table does not say."""
+    if any(name == "JournalSegment" for name, _ in shape.columns):
+        return "CAST(JournalSegment, 'String')"
+    [(key,)] = database.rows(
+        "SELECT sorting_key FROM system.tables WHERE database = 'otel' AND name = {table:String}", {"table": table}
+    )
+    return f"toString(({key}))"
