@@ -211,13 +211,14 @@ class Settings(BaseSettings):
         90,
         ge=0,
         le=_MOST_DAYS,
-        description="Days after which what was recorded is deleted, see --archive; 0 keeps it for ever. Daily totals stay.",
+        description="Days after which what was recorded is deleted, see --archive; 0 keeps it for ever. Daily totals "
+        "stay.",
     )
     tenant_retention_days: str = Field("", description="Like --retention-days, for single tenants: acme=30,beta=365.")
     type_retention_days: str = Field(
         "",
-        description="Like --retention-days, for single types of interactions, or for `span` (spans that are none), `log`, "
-        "`metric`: ui_event=30,log=14. Where a tenant has days of its own, the fewer hold.",
+        description="Like --retention-days, for single types of interactions, or for `span` (spans that are none), "
+        "`log`, `metric`: ui_event=30,log=14. Where a tenant has days of its own, the fewer hold.",
     )
     archive: Literal["on", "off"] = Field(
         "on",

@@ -13,7 +13,7 @@ import httpx
 import typer
 
 from collector import datadir, settings, tls
-from collector.cli.options import FAILED, AsJson, errors_as_sentences, print_json, with_settings
+from collector.cli.options import AsJson, errors_as_sentences, print_json, with_settings
 from collector.errors import CollectorError, StartError
 from collector.query import show
 
@@ -56,8 +56,8 @@ def erase(  # noqa: PLR0917 - typer names them all
 ) -> None:
     """Erase a user everywhere, for good, and print the proof that nothing is left.
 
-    The running collector does it, and goes on after a restart; Ctrl-C only ends the waiting. Exit code 1 if nothing names
-    the user, or if rows are left whose value is the id and of which nobody knows whose they are.
+    The running collector does it, and goes on after a restart; Ctrl-C only ends the waiting. Exit code 1 if nothing
+    names the user, or if rows are left whose value is the id and of which nobody knows whose they are.
     """
     with _office(chosen, key) as office:
         if listed:
@@ -115,7 +115,7 @@ def _office(chosen: settings.Settings, key: str) -> Iterator[_Office]:
         headers=headers,
         timeout=60,
         trust_env=False,
-        verify=context or False,  # noqa: S501 - plain HTTP
+        verify=context or False,
     ) as http:
         yield _Office(http)
 

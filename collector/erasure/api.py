@@ -102,7 +102,7 @@ def erase(
         bool, Query(description="Rows go, too, in which any other value is the id: not for ids such as `1`.")
     ] = False,
 ) -> Erasure:
-    """Forget a user everywhere. It goes on beside, also after a restart; `GET /api/erasures/{id}` tells how far it is."""
+    """Forget a user everywhere, beside all else and across restarts; `GET /api/erasures/{id}` tells how far it is."""
     return _asked(office, admin, Wanted(user_id=user_id, tenant=tenant, everywhere=everywhere))
 
 

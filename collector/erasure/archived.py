@@ -17,7 +17,7 @@ class Archived:
 
     def __init__(self, archive: Archive, database: ClickHouse, engine: ClickHouse, rows: Rows) -> None:
         """Look for whom `rows` is about."""
-        self._archive, self._engine, self._rows = archive, engine, rows
+        self._archive, self._database, self._engine, self._rows = archive, database, engine, rows
         self._shapes = {table: archive.shape(database, table) for table in TIMES}
 
     @classmethod
@@ -38,7 +38,8 @@ class Archived:
         self._archive.sweep()
         for table, place, shape in self._tables():
             for path in self._archive.files(table, self._rows.values["tenant"]):
-                self._archive.rewrite(self._engine, shape, path, self._theirs(place), self._rows.values)
+                if self._archive.rewrite(self._engine, shape, path, self._theirs(place), self._rows.values):
+                    self._archive.offer_table(self._database, table)
 
     def counted(self) -> dict[str, int]:
         """Return how many rows of theirs there are, by table; only those that have any."""

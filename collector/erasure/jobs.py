@@ -1,5 +1,7 @@
-"""What is to be forgotten, one file each in the data directory: written before anything is touched, so that it goes on after
-a crash. While it runs the file has the user's id in it (and only its owner may read it), afterwards a keyed hash.
+"""What is to be forgotten, one file each in the data directory, written before anything is touched.
+
+So it goes on after a crash. While it runs the file has the user's id in it (and only its owner may read it), afterwards a
+keyed hash.
 
     erasures/ID.json      one erasure
     audit.jsonl           one line when it was asked for, one when it ended; only ever added to
@@ -42,8 +44,8 @@ class Job:
         asked_by: id of the key that asked, "" where none is asked for.
         asked_at: when, seconds since 1970.
         everywhere: whether rows go in which any value is the user's id.
-        state: running; done, nothing is left; mentions, nothing of the user's is left, but other rows have a value that is
-            the id; unknown, nothing named the user.
+        state: running; done, nothing is left; mentions, nothing of the user's is left, but other rows have a value that
+            is the id; unknown, nothing named the user.
         step: what it does now.
         note: what it waits for, "" if for nothing.
         rounds: how often everything was gone through.
@@ -112,7 +114,7 @@ class Jobs:
         return job
 
     def finish(self, job: Job, state: State) -> Job:
-        """Put the end on record: first in the audit, then in the file, from which the user's id goes. Raises OSError."""
+        """Put the end on record: in the audit, then in the file, from which the user's id goes. Raises OSError."""
         ended = replace(job, state=state, user="", step="finished", note="", finished_at=time.time())
         with self._lock:
             self._note("ended", ended)

@@ -1,5 +1,6 @@
-"""Where in ClickHouse something of a user may be: every table with texts, read from the database, so that no list stands
-here. What is a user's in a table follows from its columns:
+"""Where in ClickHouse something of a user may be: every table with texts, read from the database itself.
+
+So no list of tables stands here. What is a user's in a table follows from its columns:
 
 - Rows that name the user: in a column `UserId` or `user_id`, or in any map under a name of `person.Names.user`.
 - Rows that name nobody, of a session or a trace that is the user's alone.
@@ -135,7 +136,7 @@ def texts(place: Place) -> Iterator[tuple[str, str]]:
             yield name, condition
 
 
-def _equal(value: str, kind: str) -> str:
+def _equal(value: str, kind: str) -> str:  # noqa: PLR0911 - one return a kind of column
     """Write that a value of this type is the user's id, or holds it as a value; "" where it cannot."""
     user = "{user:String}"
     if _PICKED.match(kind):

@@ -9,8 +9,8 @@ One round:
 5. letters     dead letters are written anew without it
 6. checking    journal, letters, tables, archive: in the order in which data moves, so that nothing slips by
 
-Only a round whose check finds nothing ends the erasure; where something came meanwhile, there is another one. Acknowledging
-goes on all the time; what is acknowledged in steps 2 to 6 waits in the journal.
+Only a round whose check finds nothing ends the erasure; where something came meanwhile, there is another one.
+Acknowledging goes on all the time; what is acknowledged in steps 2 to 6 waits in the journal.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Eraser:
                     self._erase(job)
             except _StoppedError:
                 return
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again, and nobody is told that it is done
+            except Exception as error:  # whatever it is, it is tried again, and nobody is told that it is done
                 self._trouble = f"an erasure waits: {first_line(error)}"
                 log.warning("%s", self._trouble, exc_info=log.isEnabledFor(logging.DEBUG))
                 self._stop.wait(_PAUSE_SECONDS)

@@ -1,12 +1,14 @@
-"""What was moved out of ClickHouse: Parquet files below DATA_DIR/archive, one a table, tenant and day, or more where some came
-late.
+"""What was moved out of ClickHouse: Parquet files below DATA_DIR/archive.
+
+There is one a table, tenant and day, or more where some rows came late or have other days.
 
     archive/otel_traces/tenant=acme/date=2026-01-31-5f3a….parquet     every stored column of the rows
     archive/unit.json                                               what is being moved just now (`worker.py`)
 
-Embedded, the tables `otel.archived_…` read the files as they are there, and the view `otel.archived_interactions` stands on
-one of them as `otel.interactions` stands on `otel.otel_traces`. A server cannot read this machine's files: there an embedded
-engine of the collector's own reads them, to compare what was written, and to rewrite it when somebody is to be forgotten.
+Embedded, the tables `otel.archived_…` read the files where they are, and the view `otel.archived_interactions` stands on
+one of them as `otel.interactions` stands on `otel.otel_traces`. A server cannot read this machine's files: there an
+embedded engine of the collector's own reads them, to compare what was written, and to rewrite it when somebody is to be
+forgotten.
 """
 
 from __future__ import annotations
@@ -86,17 +88,22 @@ class Archive:
         self._links.cleanup()
 
     def offer(self, database: ClickHouse) -> None:
-        """Create the tables and the view that read it, where ClickHouse can read files. Raises ClickHouseError, OSError."""
+        """Create what reads it, where ClickHouse can read files. Raises ClickHouseError, OSError."""
         if not database.embedded:
             return
         for table in TIMES:
-            shape = self.shape(database, table)
-            database.command(
-                f"CREATE OR REPLACE TABLE otel.{archived(table)} ({shape.structure}) "
-                f"ENGINE = File(Parquet, {quoted(str(self._path() / table / '*' / '*.parquet'))})"
-            )
+            self.offer_table(database, table)
         select = str(database.rows(_VIEW)[0][0]).replace("otel.otel_traces", f"otel.{archived('otel_traces')}")
         database.command(f"CREATE OR REPLACE VIEW otel.archived_interactions AS {select}")
+
+    def offer_table(self, database: ClickHouse, table: str) -> None:
+        """Let a table read the files as they are now: the engine lists them when it is created, and never again."""
+        if database.embedded:
+            structure, found = self.shape(database, table).structure, self._path() / table / "*" / "*.parquet"
+            database.command(
+                f"CREATE OR REPLACE TABLE otel.{archived(table)} ({structure}) "
+                f"ENGINE = File(Parquet, {quoted(str(found))})"
+            )
 
     def _path(self) -> Path:
         """Return the folder as the engine takes it, under its own name where that holds no pattern."""
@@ -158,7 +165,7 @@ class Archive:
             ClickHouseError, OSError: the file is as it was.
         """
         source = f"FROM {self._file(path, shape)} WHERE"
-        [(there, gone)] = engine.rows(f"SELECT count(), countIf({without}) {source} 1", values)  # noqa: S608 - a file of ours
+        [(there, gone)] = engine.rows(f"SELECT count(), countIf({without}) {source} 1", values)
         if gone and gone == there:
             path.unlink()
             files.sync_folder(path.parent)

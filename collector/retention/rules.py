@@ -14,7 +14,8 @@ _OTHERS = {  # what rows are called that have no type of interaction, by table
     "otel_metrics_summary": "metric",
 }
 SPAN = "span"  # a span that is no interaction
-_EVER = 10**6  # days
+_NO_INTERACTIONS = frozenset({SPAN, *_OTHERS.values()})
+EVER = 10**6  # days
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Rules:
 
     def of(self, tenant: str, kind: str = "") -> int:
         """Return the days of a tenant's rows of a type. Where both have a rule, the shorter holds."""
-        found = [rules[key] or _EVER for rules, key in ((self.of_tenant, tenant), (self.of_type, kind)) if key in rules]
-        return min(found, default=self.days or _EVER)
+        found = [rules[key] or EVER for rules, key in ((self.of_tenant, tenant), (self.of_type, kind)) if key in rules]
+        return min(found, default=self.days or EVER)
 
     def of_table(self, table: str, tenant: str) -> int:
         """Return the days of a tenant's rows in a table that does not tell types."""
@@ -42,15 +43,21 @@ class Rules:
 
     def shortest(self) -> int:
         """Return the fewest days of any rule."""
-        return min(each or _EVER for each in (self.days, *self.of_tenant.values(), *self.of_type.values()))
+        return min(each or EVER for each in (self.days, *self.of_tenant.values(), *self.of_type.values()))
 
-    def longest(self, tenant: str | None = None) -> int:
-        """Return the days after which nothing of a tenant is left, or of nobody."""
-        tenants = [tenant] if tenant is not None else [*self.of_tenant, ""]
-        return max(self.of(each, kind) for each in tenants for kind in ("", *self.of_type))
+    def of_session(self, tenant: str) -> int:
+        """Return the days after which no interaction of a tenant's session is left."""
+        return max(self.of(tenant, kind) for kind in ("", *(self.of_type.keys() - _NO_INTERACTIONS)))
+
+    def of_trace(self) -> int:
+        """Return the days after which no span of anybody's is left."""
+        return max(
+            max(self.of_session(tenant), self.of(tenant, SPAN) if SPAN in self.of_type else 0)
+            for tenant in ("", *self.of_tenant)
+        )
 
     def expired(self, tenant: str, age_days: int) -> tuple[bool, list[str]]:
-        """Tell whether rows of an age are beyond their time, but for those of some types; or else only those of some."""
+        """Tell whether rows of an age go, but for those of some types; or else stay, but for those."""
         base = age_days > self.of(tenant)
         differ = [kind for kind in self.of_type if (age_days > self.of(tenant, kind)) != base]
         return base, sorted(differ)

@@ -1,21 +1,21 @@
 """Once an hour and at the start: what is beyond its time goes, one day of one tenant in one table after the other.
 
-1. which segments of the journal, or which rows, are there is written down (`otel.removal_scope`). Rows that come later are not
-   in it and wait for the next round: what is archived and what is deleted are the same rows, and nothing stands in the way of
-   loading.
-2. they are written to a file beside its final name, synced, read back and compared: their number, and a sum of hashes of all
-   their columns
+1. which segments of the journal, or which rows, are there is written down (`otel.removal_scope`). Rows that come later
+   are not in it and wait for the next round: what is archived and what is deleted are the same rows, and nothing stands in
+   the way of loading.
+2. they are written to a file beside its final name, synced, read back and compared: their number, and a sum of hashes of
+   all their columns
 3. `archive/unit.json` is written: from here on the file counts; it gets its name
 4. they are deleted, and then the note
 
-A crash before 3 leaves a file nobody looks at, which is written anew; behind it, the next start goes on with 4. A TTL of
-ClickHouse's own would know neither of files nor of the tenants' rules, and would not wait for a disk that is full.
+A crash before 3 leaves a file nobody looks at, which is written anew; behind it, the next start goes on with 4. A TTL
+of ClickHouse's own would know neither of files nor of the tenants' rules, and would not wait for a disk that is full.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import json
 import logging
 import secrets
@@ -29,7 +29,7 @@ from collector import files
 from collector.clickhouse import ClickHouse, quoted
 from collector.errors import CollectorError, first_line
 from collector.retention.archive import TIMES, Archive, Shape
-from collector.retention.rules import SPAN, Rules
+from collector.retention.rules import EVER, SPAN, Rules
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Retention:
         *,
         keep: bool,
     ) -> None:
-        """Nothing runs before `start`. While it holds `lock`, nobody is erased; with `keep`, rows are archived first."""
+        """Nothing runs before `start`. While it holds `lock` nobody is erased; with `keep`, rows are archived first."""
         self._connect, self._archive, self._rules, self._lock, self._keep = connect, archive, rules, lock, keep
         self._stop = threading.Event()
         self._trouble = ""
@@ -102,7 +102,7 @@ class Retention:
             try:
                 with contextlib.closing(self._connect()) as database:
                     self.round(database)
-            except Exception as error:  # noqa: BLE001 - whatever it is, nothing is deleted for it, and it is tried again
+            except Exception as error:  # whatever it is, nothing is deleted for it, and it is tried again
                 self._trouble = f"rows beyond their time stay: {first_line(error)}"
                 log.warning("%s", self._trouble, exc_info=log.isEnabledFor(logging.DEBUG))
                 self._stop.wait(_AGAIN_SECONDS)
@@ -143,15 +143,15 @@ class Retention:
         self._archive.sweep()
 
     def _beyond(self, database: ClickHouse, table: str) -> Iterator[Unit]:
-        time, today = TIMES[table], datetime.datetime.now(datetime.UTC).date()
-        latest = today - datetime.timedelta(days=min(self._rules.shortest(), today.toordinal() - 1))
+        time, today = TIMES[table], _today()
+        latest = today - dt.timedelta(days=min(self._rules.shortest(), today.toordinal() - 1))
         days = database.rows(
             f"SELECT DISTINCT _partition_id, toString(toDate({time})), CAST(Tenant, 'String') FROM otel.{table} "  # noqa: S608 - ours
             f"WHERE toDate({time}) < {{latest:Date}} ORDER BY 1, 3",
             {"latest": latest},
         )
         for partition, day, tenant in days:
-            age = (today - datetime.date.fromisoformat(day)).days
+            age = (today - dt.date.fromisoformat(day)).days
             where, values = self._expired(table, tenant, age)
             if where:
                 job = f"{_MARK}{secrets.token_hex(8)}"
@@ -191,10 +191,11 @@ class Retention:
         new = target.with_name(target.name + ".tmp")
         rows = f"FROM otel.{unit.table} WHERE {_of(unit)} AND {_scoped(database, unit, shape)}"
         self._archive.write(database, shape, rows, unit.values, new)
-        [(count, total)] = database.rows(f"SELECT {shape.sums} {rows}", unit.values)  # noqa: S608 - ours
+        [(count, total)] = database.rows(f"SELECT {shape.sums} {rows}", unit.values)
         self._compare(database, shape, new, (int(count), int(total or 0)))
         files.write_whole(self._archive.folder / _NOTE, json.dumps(asdict(unit)).encode())
         files.rename(new, target)
+        self._archive.offer_table(database, unit.table)
 
     def _compare(self, database: ClickHouse, shape: Shape, path: Path, wanted: tuple[int, int]) -> None:
         engine = self._archive.engine(database)
@@ -221,26 +222,31 @@ class Retention:
 
     def _follow(self, database: ClickHouse) -> None:
         """Let sessions go whose last activity is beyond, and the times of traces."""
+        today = _today()
         for (tenant,) in database.rows("SELECT DISTINCT CAST(tenant, 'String') FROM otel.sessions_state"):
-            values = {"tenant": tenant, "days": self._rules.longest(tenant)}
+            values = {"tenant": tenant, "days": self._rules.of_session(tenant), "today": today}
             _delete_some(
                 database,
                 "otel.sessions_state",
                 """tenant = {tenant:String} AND session_id IN (
                   SELECT session_id FROM otel.sessions_state WHERE tenant = {tenant:String}
-                  GROUP BY session_id HAVING toDate(max(last_activity_at), 'UTC') + {days:UInt32} < today('UTC')
+                  GROUP BY session_id HAVING toDate(max(last_activity_at), 'UTC') + {days:UInt32} < {today:Date}
                 )""",
                 values,
             )
-        longest = {"days": self._rules.longest()}
+        longest = {"days": self._rules.of_trace(), "today": today}
         _delete_some(
-            database, "otel.otel_traces_trace_id_ts", "toDate(End, 'UTC') + {days:UInt32} < today('UTC')", longest
+            database, "otel.otel_traces_trace_id_ts", "toDate(End, 'UTC') + {days:UInt32} < {today:Date}", longest
         )
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()
 
 
 def _delete_some(database: ClickHouse, table: str, where: str, values: dict[str, Any]) -> None:
     """Delete rows, if there are any: a mutation writes every part anew."""
-    if values["days"] < 10**6 and database.rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values):  # noqa: S608, PLR2004 - ours; for ever
+    if values["days"] < EVER and database.rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values):  # noqa: S608 - ours; for ever
         database.command(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2", values)
 
 
