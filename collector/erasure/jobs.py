@@ -1,7 +1,7 @@
 """What is to be forgotten, one file each in the data directory, written before anything is touched.
 
-So it goes on after a crash. While it runs the file has the user's id in it (and only its owner may read it), afterwards a
-keyed hash.
+So it goes on after a crash. While it runs the file has the user's id in it (and only its owner may read it), afterwards
+a keyed hash.
 
     erasures/ID.json      one erasure
     audit.jsonl           one line when it was asked for, one when it ended; only ever added to

@@ -1,7 +1,7 @@
 """What of a user lies in files: dead letters, requests in the journal, what a crash left of requests.
 
 Letters are read whether their checksum holds or not: a crash while one was rewritten leaves it so, and rewriting it
-again mends that. What cannot be decoded is nobody's for certain; where the user's id is in its bytes, it goes as a whole.
+again mends that. What cannot be decoded is nobody's for certain; where the user's id is in its bytes, it goes whole.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One user's rows in ClickHouse: found, deleted, and what was counted from them counted anew.
 
 Nothing may be inserted meanwhile (`Gate.alone`): aggregates are compared with the rows they were made of. Every step
-may be done again: what was found is kept in a table (`removal_scope`) until the end, so a second try knows what the first
-one deleted.
+may be done again: what was found is kept in a table (`removal_scope`) until the end, so a second try knows what the
+first one deleted.
 
 Rows are deleted by mutations and not by lightweight deletes, which only hide them; and in the partitions only that have
 any, as all others would be written anew, too.

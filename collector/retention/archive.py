@@ -5,8 +5,8 @@ There is one a table, tenant and day, or more where some rows came late or have 
     archive/otel_traces/tenant=acme/date=2026-01-31-5f3a….parquet     every stored column of the rows
     archive/unit.json                                               what is being moved just now (`worker.py`)
 
-Embedded, the tables `otel.archived_…` read the files where they are, and the view `otel.archived_interactions` stands on
-one of them as `otel.interactions` stands on `otel.otel_traces`. A server cannot read this machine's files: there an
+Embedded, the tables `otel.archived_…` read the files where they are, and the view `otel.archived_interactions` stands
+on one of them as `otel.interactions` stands on `otel.otel_traces`. A server cannot read this machine's files: there an
 embedded engine of the collector's own reads them, to compare what was written, and to rewrite it when somebody is to be
 forgotten.
 """

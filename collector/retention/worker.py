@@ -1,10 +1,10 @@
 """Once an hour and at the start: what is beyond its time goes, one day of one tenant in one table after the other.
 
 1. which segments of the journal, or which rows, are there is written down (`otel.removal_scope`). Rows that come later
-   are not in it and wait for the next round: what is archived and what is deleted are the same rows, and nothing stands in
-   the way of loading.
-2. they are written to a file beside its final name, synced, read back and compared: their number, and a sum of hashes of
-   all their columns
+   are not in it and wait for the next round: what is archived and what is deleted are the same rows, and nothing
+   stands in the way of loading.
+2. they are written to a file beside its final name, synced, read back and compared: their number, and a sum of hashes
+   of all their columns
 3. `archive/unit.json` is written: from here on the file counts; it gets its name
 4. they are deleted, and then the note
 

@@ -12,4 +12,4 @@ CREATE TABLE IF NOT EXISTS otel.removal_scope
 )
 ENGINE = MergeTree
 ORDER BY (job, kind, id)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
