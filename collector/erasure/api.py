@@ -42,7 +42,7 @@ class Erasure(BaseModel):
     asked_at: float = Field(description="Seconds since 1970.")
     everywhere: bool
     state: str = Field(
-        description="running; done: nothing is left; mentions: nothing of the user's is left, but other rows have a value "
+        description="running; done: nothing is left; mentions: nothing of the user's is left, but others have a value "
         "that is the id; unknown: nothing named the user."
     )
     step: str

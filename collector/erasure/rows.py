@@ -22,6 +22,7 @@ from collector.load.tables import SEGMENT, Aggregate, Keeper, Tables
 _SOURCES = ("otel_traces", "archived_traces")  # what says of which session a span is
 _TRACED = (*_SOURCES, "otel_logs", "archived_logs")
 _PICKED_USER = "user_id"
+_WHOM = f"ifNull((SELECT id FROM {SCOPE} WHERE job = {{job:String}} AND kind = 'user' LIMIT 1), char(0))"  # noqa: S608 - ours; nobody is called so
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Rows:
 
     def plan(self) -> None:
         """Write down, once, what will be known no more when rows are gone."""
-        for sql in (*self._alone(), *self._spans(), *self._groups()):
+        whom = self._into_scope("user", "SELECT {user:String} AS id")
+        for sql in (whom, *self._alone(), *self._spans(), *self._groups()):
             self._run(sql)
 
     def counted(self) -> dict[str, int]:
@@ -77,15 +79,18 @@ class Rows:
         return Own(frozenset(found["session"]), frozenset(found["trace"]))
 
     def delete(self) -> None:
-        """Delete them from every table that is not an aggregate."""
+        """Delete them from every table that is not an aggregate.
+
+        ClickHouse keeps the text of mutations, so the user's id must not be in it: it is read from the plan.
+        """
         for place in self._plain():
             condition = self._theirs(place)
             for partition, _ in self._rows(
                 f"SELECT _partition_id, count() FROM {place.name} WHERE {condition} GROUP BY 1 ORDER BY 1"  # noqa: S608 - ours
             ):
                 self._run(
-                    f"ALTER TABLE {place.name} DELETE IN PARTITION ID {quoted(partition)} WHERE {condition} "
-                    "SETTINGS mutations_sync = 2"
+                    f"ALTER TABLE {place.name} DELETE IN PARTITION ID {quoted(partition)} "
+                    f"WHERE {condition.replace('{user:String}', _WHOM)} SETTINGS mutations_sync = 2"
                 )
 
     def count_anew(self) -> None:
@@ -207,8 +212,8 @@ class Rows:
 
     def _into_scope(self, kind: str, rows: str, columns: str = "id") -> str:
         return (
-            f"INSERT INTO {SCOPE} (job, kind, {columns}) SELECT {{job:String}}, {quoted(kind)}, {columns} FROM ({rows}) "  # noqa: S608 - ours
-            "SETTINGS insert_deduplicate = 0"
+            f"INSERT INTO {SCOPE} (job, kind, {columns}) SELECT {{job:String}}, {quoted(kind)}, {columns} "  # noqa: S608 - ours
+            f"FROM ({rows}) SETTINGS insert_deduplicate = 0"
         )
 
     def _run(self, sql: str) -> None:

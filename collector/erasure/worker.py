@@ -113,7 +113,7 @@ class Eraser:
         person = Person(job.tenant, job.user)
         with contextlib.closing(self._around.connect()) as database:
             while True:
-                job = self._jobs.save(replace(job, step="waiting", rounds=job.rounds + 1))
+                job = self._jobs.save(replace(job, step="waiting", note="", rounds=job.rounds + 1))
                 self._await_loading(job)
                 with self._around.lock, self._around.gate.alone():
                     job = _Round(self._jobs, self._around, database, person).run(job)
@@ -125,10 +125,9 @@ class Eraser:
     def _await_loading(self, job: Job) -> None:
         self._around.freeze()
         waiting = self._around.paper.waiting()
-        while left := len(waiting & self._around.paper.waiting()) + len(self._around.paper.replays()):
-            note = f"{left} segments and letters are not loaded yet"
-            if note != job.note:
-                job = self._jobs.save(replace(job, note=note))
+        while waiting & self._around.paper.waiting() or self._around.paper.replays():
+            if not job.note:
+                job = self._jobs.save(replace(job, note="what was acknowledged before is being loaded"))
             self._pause(_LOOK_SECONDS)
 
     def _pause(self, seconds: float) -> None:

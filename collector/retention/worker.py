@@ -143,12 +143,16 @@ class Retention:
         self._archive.sweep()
 
     def _beyond(self, database: ClickHouse, table: str) -> Iterator[Unit]:
+        """Yield what is beyond its time.
+
+        Partitions are of `toDate`, which knows no day beyond 2149 and takes one for a day in the 1970s: not so here.
+        """
         time, today = TIMES[table], _today()
         latest = today - dt.timedelta(days=min(self._rules.shortest(), today.toordinal() - 1))
         days = database.rows(
-            f"SELECT DISTINCT _partition_id, toString(toDate({time})), CAST(Tenant, 'String') FROM otel.{table} "  # noqa: S608 - ours
-            f"WHERE toDate({time}) < {{latest:Date}} ORDER BY 1, 3",
-            {"latest": latest},
+            f"SELECT DISTINCT _partition_id, toString(toDate32({time})), CAST(Tenant, 'String') FROM otel.{table} "  # noqa: S608 - ours
+            f"WHERE {time} < toDateTime64({{latest:String}}, 9) ORDER BY 1, 2, 3",
+            {"latest": f"{latest} 00:00:00"},
         )
         for partition, day, tenant in days:
             age = (today - dt.date.fromisoformat(day)).days
@@ -157,7 +161,8 @@ class Retention:
                 job = f"{_MARK}{secrets.token_hex(8)}"
                 path = self._archive.path(table, tenant, day, job.removeprefix(_MARK)[:8])
                 file = str(path.relative_to(self._archive.folder)) if self._keep else ""
-                yield Unit(job, table, partition, where, file, {"tenant": tenant, "job": job} | values)
+                of_day = f"{where} AND toDate32({time}) = toDate32({{day:String}})"
+                yield Unit(job, table, partition, of_day, file, {"tenant": tenant, "job": job, "day": day} | values)
 
     def _expired(self, table: str, tenant: str, age: int) -> tuple[str, dict[str, Any]]:
         """Return which rows of a day go, and the parameters in that; "" for none."""

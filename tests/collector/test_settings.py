@@ -142,7 +142,11 @@ def test_flag_over_environment_over_default(monkeypatch: pytest.MonkeyPatch, nam
         assert (from_flag.get_secret_value(), from_environment.get_secret_value()) == (flag, variable)
         return
     assert (from_flag, from_environment) == (as_flag, as_variable)
-    assert default not in (from_environment, from_flag) or name in {"decode", "durability"}  # which has two values only
+    assert default not in (from_environment, from_flag) or name in {
+        "archive",
+        "decode",
+        "durability",
+    }  # two values only
 
 
 def test_defaults() -> None:

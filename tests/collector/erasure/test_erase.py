@@ -127,7 +127,7 @@ def test_what_others_say(collector: CollectorProcess) -> None:
 
 
 def test_the_audit(collector: CollectorProcess) -> None:
-    """Who asked, when, and the proof are on record; who was forgotten is not, nowhere in the directory's own files."""
+    """Who asked, and the proof, are on record; who was forgotten is not, nor in what ClickHouse keeps of deletions."""
     name = "ann-with-a-name-nobody-else-has"
     send(collector, visit(name, "s", "a1" * 16))
     told = proof(collector, "--user", name)
@@ -137,6 +137,11 @@ def test_the_audit(collector: CollectorProcess) -> None:
     assert ended["digest"] == told["digest"]
     for path in [collector.data_dir / "audit.jsonl", *(collector.data_dir / "erasures").iterdir()]:
         assert name not in path.read_text()
+    mutations = list((collector.data_dir / "clickhouse").rglob("mutation_*.txt"))
+    assert mutations
+    for path in mutations:
+        assert name not in path.read_text()
+    assert name not in collector.log.read_text()
     listed = erase(collector, "--list")
     assert told["id"] in listed.stdout
     assert "done" in listed.stdout

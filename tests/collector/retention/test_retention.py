@@ -60,18 +60,20 @@ def test_by_type_and_age(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(data, *QUICK, "--retention-days", "0") as collector:
         send(collector, [*everything("old", 200), *everything("middling", 40), *everything("new", 1)])
+        of_2150 = 5_680_281_600 * 10**9 + DAY  # beyond what ClickHouse's Date knows: it is in a partition of 1970
+        send(collector, [traces(interaction("event", "new", at=of_2150))])
         before = collector.ask("SELECT * FROM otel.interactions WHERE ts < now() - INTERVAL 100 DAY ORDER BY span_id")
         days = collector.ask("SELECT sum(interactions) AS n FROM otel.daily_stats")
     with running(data, *QUICK, "--type-retention-days", "ui_event=30,metric=0") as collector:
         wait_until(lambda: len(collector.ask("SELECT 1 FROM otel.sessions")) == 2, collector)
-        assert types(collector) == {"user_message": 2, "ui_event": 1}
+        assert types(collector) == {"user_message": 2, "ui_event": 1, "event": 1}
         assert types(collector, "archived_interactions") == {"user_message": 1, "ui_event": 2}
         kept = collector.ask(
             "SELECT * FROM otel.archived_interactions WHERE ts < now() - INTERVAL 100 DAY ORDER BY span_id"
         )
         assert kept == before
         assert len(kept) == 2
-        assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 5}]
+        assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 6}]
         assert collector.ask("SELECT count() AS n FROM otel.otel_logs") == [{"n": 2}]
         assert collector.ask("SELECT count() AS n FROM otel.archived_logs") == [{"n": 1}]
         assert collector.ask("SELECT count() AS n FROM otel.archived_span_messages") == [{"n": 1}]
