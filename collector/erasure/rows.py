@@ -18,6 +18,7 @@ from collector.clickhouse import ClickHouse, quoted
 from collector.erasure.person import Names, Own, Person, names
 from collector.erasure.places import SCOPE, Place, named, others, places, texts, theirs
 from collector.load.tables import SEGMENT, Aggregate, Keeper, Tables
+from collector.retention.archive import archived
 
 _SOURCES = ("otel_traces", "archived_traces")  # what says of which session a span is
 _TRACED = (*_SOURCES, "otel_logs", "archived_logs")
@@ -179,7 +180,10 @@ class Rows:
         for keeper, aggregate in self._aggregates():
             place = next(each for each in self._places if each.name == keeper.step.target)
             key, added = _key(aggregate), f"sum({aggregate.sum or '0'}) AS added"
-            brought = f"SELECT {key} AS id FROM ({_of(aggregate, f'{keeper.rows} WHERE {self._theirs(place)}')})"  # noqa: S608 - the database's own SQL
+            brought = " UNION DISTINCT ".join(
+                f"SELECT {key} AS id FROM ({_of(aggregate, rows)})"  # noqa: S608 - the database's own SQL
+                for rows in (f"{keeper.rows} WHERE {self._theirs(place)}", *self._archived(place))
+            )
             if self._names_people(aggregate):
                 named_in = f"SELECT {key} AS id FROM {aggregate.step.target} WHERE tenant = {{tenant:String}}"  # noqa: S608 - ours
                 brought += f" UNION DISTINCT {named_in} AND finalizeAggregation({_PICKED_USER}) = {{user:String}}"
@@ -193,6 +197,11 @@ class Rows:
                 f"LEFT JOIN {kept} AS kept ON kept.id = g.id LEFT JOIN {there} AS there ON there.id = g.id"
             )
             yield self._into_scope(aggregate.step.table, rows, "id, whole")
+
+    def _archived(self, place: Place) -> list[str]:
+        """Return the SELECT of the user's rows that were moved from a table into the archive, where it can be asked."""
+        moved = [each for each in self._places if each.table == archived(place.table)]
+        return [f"SELECT * FROM {each.name} WHERE {self._theirs(each)}" for each in moved]  # noqa: S608 - ours
 
     def _aggregates(self) -> Iterator[tuple[Keeper, Aggregate]]:
         for keeper in self._keepers:

@@ -148,7 +148,9 @@ class Retention:
         Partitions are of `toDate`, which knows no day beyond 2149 and takes one for a day in the 1970s: not so here.
         """
         time, today = TIMES[table], _today()
-        latest = today - dt.timedelta(days=min(self._rules.shortest(), today.toordinal() - 1))
+        if (shortest := self._rules.shortest()) >= EVER:
+            return
+        latest = today - dt.timedelta(days=shortest)
         days = database.rows(
             f"SELECT DISTINCT _partition_id, toString(toDate32({time})), CAST(Tenant, 'String') FROM otel.{table} "  # noqa: S608 - ours
             f"WHERE {time} < toDateTime64({{latest:String}}, 9) ORDER BY 1, 2, 3",
@@ -227,32 +229,32 @@ class Retention:
 
     def _follow(self, database: ClickHouse) -> None:
         """Let sessions go whose last activity is beyond, and the times of traces."""
-        today = _today()
         for (tenant,) in database.rows("SELECT DISTINCT CAST(tenant, 'String') FROM otel.sessions_state"):
-            values = {"tenant": tenant, "days": self._rules.of_session(tenant), "today": today}
             _delete_some(
                 database,
                 "otel.sessions_state",
                 """tenant = {tenant:String} AND session_id IN (
                   SELECT session_id FROM otel.sessions_state WHERE tenant = {tenant:String}
-                  GROUP BY session_id HAVING toDate(max(last_activity_at), 'UTC') + {days:UInt32} < {today:Date}
+                  GROUP BY session_id HAVING toDate32(max(last_activity_at), 'UTC') < {before:Date32}
                 )""",
-                values,
+                self._rules.of_session(tenant),
+                {"tenant": tenant},
             )
-        longest = {"days": self._rules.of_trace(), "today": today}
-        _delete_some(
-            database, "otel.otel_traces_trace_id_ts", "toDate(End, 'UTC') + {days:UInt32} < {today:Date}", longest
-        )
+        ended = "toDate(End, 'UTC') < {before:Date}"
+        _delete_some(database, "otel.otel_traces_trace_id_ts", ended, self._rules.of_trace(), {})
+
+
+def _delete_some(database: ClickHouse, table: str, where: str, days: int, values: dict[str, str]) -> None:
+    """Delete rows beyond so many days, if there are any: a mutation writes every part anew."""
+    if days >= EVER:
+        return
+    told = {**values, "before": _today() - dt.timedelta(days=days)}
+    if database.rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", told):  # noqa: S608 - ours
+        database.command(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2", told)
 
 
 def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
-
-
-def _delete_some(database: ClickHouse, table: str, where: str, values: dict[str, Any]) -> None:
-    """Delete rows, if there are any: a mutation writes every part anew."""
-    if values["days"] < EVER and database.rows(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", values):  # noqa: S608 - ours; for ever
-        database.command(f"ALTER TABLE {table} DELETE WHERE {where} SETTINGS mutations_sync = 2", values)
 
 
 def _of(unit: Unit) -> str:
