@@ -13,7 +13,8 @@ What a policy does not hide is what never reads rows. The range of the primary k
 what.
 
 Open to tenants are the tables and views of our database with a column `tenant` or `Tenant`; rows of tenant '' are
-everybody's. Everything else in it is closed by the missing grant, also behind a view.
+everybody's. Everything else in it is closed by the missing grant, also behind a view; and so is the archive, as the
+statistics of a Parquet file are compared with a condition before its rows are.
 
 Dictionaries know no row policies. Our views ask them for keys made of rows that were read, each with the tenant of its
 row, so tenants may (`dictGet`); what they write themselves may not (`query/clickhouse_http/read_only.py`).
@@ -38,7 +39,7 @@ _TABLES = f"""
 SELECT c.table, c.name, t.engine = 'View'
 FROM system.columns AS c JOIN system.tables AS t ON t.database = c.database AND t.name = c.table
 WHERE c.database = '{DATABASE}' AND lower(c.name) = 'tenant' AND c.type IN ('String', 'LowCardinality(String)')
-  AND (t.engine = 'View' OR endsWith(t.engine, 'MergeTree'))
+  AND (t.engine = 'View' OR endsWith(t.engine, 'MergeTree')) AND NOT startsWith(c.table, 'archived_')
 ORDER BY c.table
 """  # noqa: S608 - a constant
 _DICTIONARIES = f"SELECT name FROM system.dictionaries WHERE database = '{DATABASE}' ORDER BY name"  # noqa: S608 - as above

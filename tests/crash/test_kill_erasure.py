@@ -57,6 +57,12 @@ main()
 """
 
 
+@pytest.fixture(autouse=True)
+def days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let rows go after as many days as a collector does by itself."""
+    monkeypatch.setenv("OTEL_INTERACTIONS_RETENTION_DAYS", "90")
+
+
 def letter(data: Path, requests: list[Any], tenant: str = "default") -> str:
     """Set requests aside as one letter; return its id."""
     made = segment.Segment(data, Signal.TRACES)

@@ -29,6 +29,7 @@ from collector.access.keys import Scope
 from collector.query.questions import Asker
 
 START_SECONDS = 60
+EVER = {"OTEL_INTERACTIONS_RETENTION_DAYS": "0"}  # what tests send is of fixed days, long ago
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
@@ -61,7 +62,7 @@ class CollectorProcess:
             if port not in self.flags:
                 command += [port, "0"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+            self.process = subprocess.Popen(command, stderr=log, env=EVER | os.environ | {"PYTHONUNBUFFERED": "1"})
         atexit.register(self.process.kill)  # where a test fails before it ends it
 
     def start(self, script: Path | None = None) -> CollectorProcess:

@@ -12,8 +12,9 @@ from api_world import TENANTS, USERS, World, mark, token
 from collector.query.export import What
 
 WAYS: Final = {
-    "session_id": ["session-ann", "session-bob", *(f"other-{mark(t, u)}" for t in TENANTS for u in USERS)],
+    "session_id": ["session-ann", "session-bob", *(f"other-{mark(t, u)}" for t, u in zip(TENANTS, USERS, strict=True))],
     "user_id": USERS,
+    "erasure_id": [f"{number:020d}-0a1b2c3d" for number in range(2)],  # whose those are: test_erasures
 }
 MARKS: Final = {(tenant, user): mark(tenant, user) for tenant in TENANTS for user in USERS}
 ENDLESS: Final = {"/api/live"}
@@ -22,9 +23,9 @@ ENDLESS: Final = {"/api/live"}
 def identities(world: World) -> dict[str, tuple[str, set[str]]]:
     """Return each who may read, and the marks of what they may see."""
     found = {f"user {user} of {tenant}": (token(user, tenant), {told}) for (tenant, user), told in MARKS.items()}
-    for tenant in TENANTS:
+    for tenant, scope in zip(TENANTS, ("read", "admin"), strict=True):
         own = {told for (of, _), told in MARKS.items() if of == tenant}
-        found |= {f"{scope} key of {tenant}": (world.keys[f"{tenant} {scope}"], own) for scope in ("read", "admin")}
+        found[f"{scope} key of {tenant}"] = world.keys[f"{tenant} {scope}"], own
     return found | {"key of all": (world.keys["all read"], set(MARKS.values()))}
 
 
@@ -34,7 +35,7 @@ def requests(world: World) -> Iterator[tuple[str, str, dict[str, Any]]]:
     asked = [path for path, verbs in paths.items() if path.startswith("/api/") and "get" in verbs]
     assert len(asked) > 10
     for path in set(asked) - ENDLESS:
-        about = [name for name in ("session_id", "user_id") if f"{{{name}}}" in path]
+        about = [name for name in WAYS if f"{{{name}}}" in path]
         if "{question}" in path:
             for name in [each["name"] for each in world.found("/api/analytics", world.keys["all read"])]:
                 more = {"session": "session-ann"} if name == "journey" else {"steps": "a,b"} if name == "funnel" else {}
@@ -123,6 +124,25 @@ def test_changes_need_admin(world: World) -> None:
         with world.client(shown) as client:
             assert client.post(path).status_code == status
     assert not world.found("/api/errors", world.keys["acme read"], session_id="session-ann")["errors"][0]["resolved"]
+
+
+def test_erasures(world: World) -> None:
+    """Who was forgotten is known to a tenant's admin, and to nobody of another tenant."""
+    asked = {}
+    for tenant in TENANTS:
+        with world.client(world.keys[f"{tenant} admin"]) as client:
+            asked[tenant] = client.delete(f"/api/users/nobody-of-{tenant}").raise_for_status().json()["id"]
+    for tenant, other in (TENANTS, TENANTS[::-1]):
+        admin = world.keys[f"{tenant} admin"]
+        assert [each["id"] for each in world.found("/api/erasures", admin)["erasures"]] == [asked[tenant]]
+        assert world.get(f"/api/erasures/{asked[tenant]}", admin).status_code == 200
+        assert world.get(f"/api/erasures/{asked[other]}", admin).status_code == 404
+        for shown in (token("ann", tenant), world.keys[f"{tenant} read"], world.keys[f"{tenant} ingest"]):
+            assert world.get(f"/api/erasures/{asked[tenant]}", shown).status_code == 403
+            assert world.get("/api/erasures", shown).status_code == 403
+            with world.client(shown) as client:
+                assert client.delete("/api/users/ann").status_code == 403
+                assert client.post("/api/erasures", json={"user_id": "ann"}).status_code == 403
 
 
 def test_live(world: World) -> None:

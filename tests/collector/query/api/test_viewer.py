@@ -21,7 +21,7 @@ AND name NOT IN (SELECT table FROM system.columns WHERE database = 'otel' AND lo
 def test_every_table_is_known(engine: Any) -> None:
     """A table that is added later cannot be forgotten."""
     assert dict(engine.ask(OWNED)) == dict(viewer._BY_TENANT)
-    assert [name for (name,) in engine.ask(BARE)] == ["otel_traces_trace_id_ts", "schema_migrations"]
+    assert [name for (name,) in engine.ask(BARE)] == ["otel_traces_trace_id_ts", "removal_scope", "schema_migrations"]
 
 
 @pytest.mark.parametrize("name", ["a' OR '1'='1", "\\", "\\'", "'", "a\\\\' OR 1 --", "{x:String}", "😀"])
