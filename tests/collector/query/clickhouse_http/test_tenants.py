@@ -280,7 +280,8 @@ def test_every_table_is_judged(house: House) -> None:
 def _with_tenants(house: House) -> list[tuple[str, str]]:
     sql = """SELECT DISTINCT c.database, c.table FROM system.columns AS c JOIN system.tables AS t
         ON t.database = c.database AND t.name = c.table WHERE c.name IN ('tenant', 'Tenant')
-        AND (t.engine = 'View' OR t.engine LIKE '%MergeTree') AND c.table NOT LIKE 'archived%' ORDER BY 2 FORMAT JSONCompactEachRow"""
+        AND (t.engine = 'View' OR t.engine LIKE '%MergeTree') AND c.table NOT LIKE 'archived%' ORDER BY 2
+        FORMAT JSONCompactEachRow"""
     return [tuple(json.loads(line)) for line in house.ask(sql, key=house.everybodys).text.splitlines()]
 
 
