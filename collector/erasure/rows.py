@@ -4,8 +4,9 @@ Nothing may be inserted meanwhile (`Gate.alone`): aggregates are compared with t
 may be done again: what was found is kept in a table (`removal_scope`) until the end, so a second try knows what the
 first one deleted.
 
-Rows are deleted by mutations and not by lightweight deletes, which only hide them; and in the partitions only that have
-any, as all others would be written anew, too.
+Rows are deleted by mutations and not by lightweight deletes, which only hide them. There is one a table, for all its
+partitions: the engine handles each part of the table for it, if only by a link, and with the two background threads of
+the embedded one that takes 0.1 s a part, most of it waiting.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collector.retention.archive import archived
 _SOURCES = ("otel_traces", "archived_traces")  # what says of which session a span is
 _TRACED = (*_SOURCES, "otel_logs", "archived_logs")
 _PICKED_USER = "user_id"
+_NAMED_SESSION, _NAMED_TRACE = "named session", "named trace"  # in which the user is named, and maybe others
 _WHOM = f"ifNull((SELECT id FROM {SCOPE} WHERE job = {{job:String}} AND kind = 'user' LIMIT 1), char(0))"  # noqa: S608 - ours; nobody is called so
 
 
@@ -58,18 +60,21 @@ class Rows:
         self.values = {"tenant": person.tenant, "user": person.user, "job": job}
         self.names: Names = names(database)
         self._places = places(database)
+        self._partitions: dict[str, list[str]] = {}  # by table, in which there is something of theirs
         self._keepers = [each for each in Tables(database).route("traces").keepers if each.behind]
 
     def plan(self) -> None:
         """Write down, once, what will be known no more when rows are gone."""
-        whom = self._into_scope("user", "SELECT {user:String} AS id")
-        for sql in (whom, *self._alone(), *self._spans(), *self._groups()):
+        self._run(self._into_scope("user", "SELECT {user:String} AS id"))
+        for sql in (*self._seeds(), *self._alone()):
+            self._run(sql)
+        self._locate([each for each in self._plain() if each.table in _TRACED])
+        for sql in (*self._spans(), *self._groups()):
             self._run(sql)
 
     def counted(self) -> dict[str, int]:
-        """Return how many rows go, by table; only those that have any."""
-        counts = {each.table: self._count(each, self._theirs(each)) for each in self._plain()}
-        return {table: count for table, count in counts.items() if count}
+        """Return how many rows go, by table; only those that have any. It remembers where these are."""
+        return self._locate(self._plain())
 
     def own(self) -> Own:
         """Return the sessions and traces that are the user's alone."""
@@ -80,19 +85,14 @@ class Rows:
         return Own(frozenset(found["session"]), frozenset(found["trace"]))
 
     def delete(self) -> None:
-        """Delete them from every table that is not an aggregate.
+        """Delete what was `counted` from every table that is not an aggregate.
 
         ClickHouse keeps the text of mutations, so the user's id must not be in it: it is read from the plan.
         """
         for place in self._plain():
-            condition = self._theirs(place)
-            for partition, _ in self._rows(
-                f"SELECT _partition_id, count() FROM {place.name} WHERE {condition} GROUP BY 1 ORDER BY 1"  # noqa: S608 - ours
-            ):
-                self._run(
-                    f"ALTER TABLE {place.name} DELETE IN PARTITION ID {quoted(partition)} "
-                    f"WHERE {condition.replace('{user:String}', _WHOM)} SETTINGS mutations_sync = 2"
-                )
+            if self._partitions[place.table]:
+                condition = self._here(place).replace("{user:String}", _WHOM)
+                self._run(f"ALTER TABLE {place.name} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
 
     def count_anew(self) -> None:
         """Replace the groups of aggregates that these rows were in by what the rows that are left say."""
@@ -143,35 +143,64 @@ class Rows:
     def _theirs(self, place: Place) -> str:
         return theirs(place, self.names, everywhere=self.everywhere)
 
-    def _count(self, place: Place, condition: str) -> int:
-        return int(self._rows(f"SELECT count() FROM {place.name} WHERE {condition}")[0][0])  # noqa: S608 - ours
+    def _here(self, place: Place) -> str:
+        """Write the condition for their rows where it is known in which partitions these are: the others stay shut."""
+        if place.table not in self._partitions:
+            return self._theirs(place)
+        found = ", ".join(quoted(each) for each in self._partitions[place.table]) or "''"
+        return f"_partition_id IN ({found}) AND {self._theirs(place)}"
+
+    def _locate(self, wanted: list[Place]) -> dict[str, int]:
+        """Count rows and remember their partitions: each table's attributes are read once for that."""
+        counts: dict[str, int] = {}
+        for place in wanted:
+            found = self._rows(
+                f"SELECT _partition_id, count() FROM {place.name} WHERE {self._theirs(place)} GROUP BY 1 ORDER BY 1"  # noqa: S608 - ours
+            )
+            self._partitions[place.table] = [partition for partition, _ in found]
+            if found:
+                counts[place.table] = sum(int(count) for _, count in found)
+        return counts
+
+    def _seeds(self) -> Iterator[str]:
+        """Yield what finds the sessions and traces in which the user is named."""
+        for place in self._places:
+            if place.table in _TRACED:
+                named_in = [f"({quoted(_NAMED_TRACE)}, TraceId)"]
+                named_in += [f"({quoted(_NAMED_SESSION)}, SessionId)"] if place.table in _SOURCES else []
+                rows = (
+                    f"SELECT arrayJoin([{', '.join(named_in)}]) AS seed, seed.1 AS kind, seed.2 AS id "  # noqa: S608 - ours
+                    f"FROM {place.name} WHERE {place.of_tenant} AND ({named(place, self.names)})"
+                )
+                yield (
+                    f"INSERT INTO {SCOPE} (job, kind, id) SELECT DISTINCT {{job:String}}, kind, id "  # noqa: S608 - ours
+                    f"FROM ({rows}) WHERE id != '' SETTINGS insert_deduplicate = 0"
+                )
 
     def _alone(self) -> Iterator[str]:
         """Yield what finds the sessions, then the traces, that are the user's and nobody else's."""
-        for kind, tables, column in (("session", _SOURCES, "SessionId"), ("trace", _TRACED, "TraceId")):
-            found = [each for each in self._places if each.table in tables]
-            seeds = " UNION DISTINCT ".join(
-                f"SELECT {column} AS id FROM {each.name} WHERE {each.of_tenant} AND ({self._seed(each, kind)})"  # noqa: S608 - ours
-                for each in found
-            )
-            rows = " UNION ALL ".join(
-                f"SELECT {column} AS id, {others(each, self.names)} AS other FROM {each.name} "  # noqa: S608 - ours
-                f"WHERE {each.of_tenant} AND {column} != '' AND {column} IN ({seeds})"
-                for each in found
-            )
-            yield self._into_scope(kind, f"SELECT id FROM ({rows}) GROUP BY id HAVING countIf(other) = 0")  # noqa: S608 - ours
+        in_sessions = " UNION DISTINCT ".join(
+            f"SELECT TraceId AS id FROM {each.name} WHERE {each.of_tenant} AND SessionId IN ({self._of_job('session')})"  # noqa: S608 - ours
+            for each in self._places
+            if each.table in _SOURCES
+        )
+        traces = f"{self._of_job(_NAMED_TRACE)} UNION DISTINCT {in_sessions}"
+        yield self._not_shared("session", _SOURCES, "SessionId", self._of_job(_NAMED_SESSION))
+        yield self._not_shared("trace", _TRACED, "TraceId", traces)
 
-    def _seed(self, place: Place, kind: str) -> str:
-        """Write which rows name a session or a trace of the user: those that name the user, or a session of theirs."""
-        condition = named(place, self.names)
-        if kind == "trace" and place.table in _SOURCES:
-            condition += f" OR SessionId IN ({self._of_job('session')})"
-        return condition
+    def _not_shared(self, kind: str, tables: tuple[str, ...], column: str, seeds: str) -> str:
+        rows = " UNION ALL ".join(
+            f"SELECT {column} AS id, {others(each, self.names)} AS other FROM {each.name} "  # noqa: S608 - ours
+            f"WHERE {each.of_tenant} AND {column} != '' AND {column} IN ({seeds})"
+            for each in self._places
+            if each.table in tables
+        )
+        return self._into_scope(kind, f"SELECT id FROM ({rows}) GROUP BY id HAVING countIf(other) = 0")  # noqa: S608 - ours
 
     def _spans(self) -> Iterator[str]:
         for place in self._places:
             if place.table in _TRACED:
-                rows = f"SELECT TraceId AS id, SpanId AS span FROM {place.name} WHERE {self._theirs(place)}"  # noqa: S608 - ours
+                rows = f"SELECT TraceId AS id, SpanId AS span FROM {place.name} WHERE {self._here(place)}"  # noqa: S608 - ours
                 elsewhere = f"SpanId != '' AND TraceId NOT IN ({self._of_job('trace')})"
                 yield self._into_scope("span", f"{rows} AND {elsewhere}", "id, span")
 
@@ -182,18 +211,20 @@ class Rows:
             key, added = _key(aggregate), f"sum({aggregate.sum or '0'}) AS added"
             brought = " UNION DISTINCT ".join(
                 f"SELECT {key} AS id FROM ({_of(aggregate, rows)})"  # noqa: S608 - the database's own SQL
-                for rows in (f"{keeper.rows} WHERE {self._theirs(place)}", *self._archived(place))
+                for rows in (f"{keeper.rows} WHERE {self._here(place)}", *self._archived(place))
             )
             if self._names_people(aggregate):
                 named_in = f"SELECT {key} AS id FROM {aggregate.step.target} WHERE tenant = {{tenant:String}}"  # noqa: S608 - ours
                 brought += f" UNION DISTINCT {named_in} AND finalizeAggregation({_PICKED_USER}) = {{user:String}}"
+            touched = f"touched {aggregate.step.table}"
+            yield self._into_scope(touched, brought)
             sides = (
-                f"(SELECT {key} AS id, {added} FROM ({source}) WHERE {key} IN ({brought}) GROUP BY id)"  # noqa: S608 - the database's own SQL
+                f"(SELECT {key} AS id, {added} FROM ({source}) WHERE {key} IN ({self._of_job(touched)}) GROUP BY id)"  # noqa: S608 - the database's own SQL
                 for source in (_of(aggregate, keeper.rows), f"SELECT * FROM {aggregate.step.target}")  # noqa: S608 - as above
             )
             kept, there = sides
             rows = (
-                f"SELECT DISTINCT g.id AS id, kept.added >= there.added AS whole FROM ({brought}) AS g "  # noqa: S608 - as above
+                f"SELECT DISTINCT g.id AS id, kept.added >= there.added AS whole FROM ({self._of_job(touched)}) AS g "  # noqa: S608 - as above
                 f"LEFT JOIN {kept} AS kept ON kept.id = g.id LEFT JOIN {there} AS there ON there.id = g.id"
             )
             yield self._into_scope(aggregate.step.table, rows, "id, whole")

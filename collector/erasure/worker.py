@@ -176,6 +176,7 @@ class _Round:
             log.info("erasure %s: another round, as there is something left in %s", job.id, ", ".join(remain))
             return self._jobs.save(replace(told, note=f"something came meanwhile: {remain}"))
         state: State = "mentions" if mentions else "done" if any(job.found.values()) else "unknown"
+        told = self._jobs.save(told)  # what the plan says of counts is known no more once it is gone
         rows.forget_the_plan()
         return self._jobs.finish(replace(told, removed=job.found, found={}), state)
 
