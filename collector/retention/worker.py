@@ -138,7 +138,7 @@ class Retention:
             unit = Unit(**json.loads(note.read_text()))
             if (self._archive.folder / unit.file).exists():
                 self._delete(database, unit)
-            note.unlink()
+            note.unlink(missing_ok=True)
         database.command(f"ALTER TABLE {_SCOPE} DELETE WHERE startsWith(job, '{_MARK}') SETTINGS mutations_sync = 2")
         self._archive.sweep()
 
