@@ -15,7 +15,7 @@ from collector.errors import StartError
 from collector.schema import migrator
 from collector.schema.cluster import Cluster
 
-EVERY_NODE = {"error_resolutions", "model_prices", "schema_migrations", "tenant_settings"}
+EVERY_NODE = {"error_resolutions", "model_prices", "removal_scope", "schema_migrations", "tenant_settings"}
 # Replicated engines without a Keeper beside: ClickHouse has a small one of its own for its tests. Tables are made in
 # it, with paths, macros and settings as they stand; what takes a server is to write to them, and ON CLUSTER.
 KEEPER = """<clickhouse><tcp_port>9000</tcp_port><macros><shard>s1</shard><replica>r1</replica></macros>
