@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import hashlib
 import logging
 import signal
 import socket
@@ -56,7 +57,7 @@ from collector.receive.intake import Intake
 from collector.receive.json_api import endpoint as json_api
 from collector.request import Signal
 from collector.retention.archive import Archive
-from collector.retention.rules import Rules
+from collector.retention.rules import EVER, Rules
 from collector.retention.worker import Retention
 from collector.schema import migrator
 from collector.settings import Settings
@@ -149,11 +150,28 @@ class Collector:
         """Make what lets rows go: when their time is over, or with the user they are about."""
         lock, connect = threading.Lock(), functools.partial(self._connect, at_once=False)
         keep = self._settings.archive == "on"
-        self._retention = Retention(connect, self._archive, _rules(self._settings), lock, keep=keep)
         self._jobs = Jobs(self._data.erasures, self._data.audit)
+        self._retention = Retention(
+            connect,
+            self._archive,
+            _rules(self._settings),
+            lock,
+            keep=keep,
+            name=hashlib.sha256(self._data.secret()).hexdigest()[:16],
+            waits=lambda: bool(self._jobs.running()),
+        )
         paper = Paper(DeadLetters(self._data.dead_letters), self._data.journal)
         around = Surroundings(connect, paper, self._archive, self._loader.gate, lock, self._journal.freeze)
         self._eraser = Eraser(self._jobs, around)
+
+    def _start_retention(self) -> None:
+        if not self._cluster:
+            self._retention.start()
+        elif _rules(self._settings).shortest() < EVER:
+            log.info(
+                'on a cluster nothing is removed for its age and nothing archived: collector/README.md, "Forgetting on '
+                'a cluster", has what a DBA runs instead'
+            )
 
     def _admission(self) -> Admission:
         chosen = self._settings
@@ -223,7 +241,7 @@ class Collector:
             self._loader.start(self._put_off, lambda: self._data.record_settled(self._circumstances))
             self._probe.start()
             self._eraser.start()
-            self._retention.start()
+            self._start_retention()
             await grpc_server.start()
             servers = self._http_servers(admission)
             for server in servers:
@@ -315,7 +333,9 @@ class Collector:
         app.state.query_api = self._query_api()
         app.include_router(erasure.routes)
         door = api.Door(self._doorman, self._tokens)
-        app.state.erasure = erasure.Office(door, self._jobs, self._eraser, self._data.secret())
+        app.state.erasure = erasure.Office(
+            door, self._jobs, self._eraser, self._data.secret(), on_cluster=bool(self._cluster)
+        )
         app.add_exception_handler(HTTPException, otlp_http.refuse_path)
         app.add_exception_handler(Refused, otlp_http.refuse)
         app.add_exception_handler(Exception, otlp_http.fail)

@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from collector import datadir, settings, telemetry
 from collector.cli.options import errors_as_sentences, with_settings
+from collector.erasure.jobs import Jobs
 from collector.errors import CollectorError, StartError, first_line
 from collector.journal import names
 from collector.schema import migrator
@@ -79,6 +80,7 @@ def _transfer(target: settings.Settings, *, writes: bool) -> Iterator[Transfer]:
                 f"{len(waiting)} segments of the journal are not in ClickHouse yet",
                 hint="start the collector and stop it again, without --clickhouse-url: it loads them before it ends",
             )
+        _refuse_unfinished(directory)
         source = undo.enter_context(contextlib.closing(ClickHouse(directory.path, None)))
         server = undo.enter_context(contextlib.closing(ClickHouse(directory.path, target.server_url)))
         try:
@@ -89,6 +91,25 @@ def _transfer(target: settings.Settings, *, writes: bool) -> Iterator[Transfer]:
             raise CollectorError(
                 f"it ended early: {first_line(error)}", hint="run it again: what is there is not sent twice"
             ) from error
+
+
+def _refuse_unfinished(directory: datadir.DataDir) -> None:
+    """Check that nothing is half removed: what is gone already tells which other rows have to go, or are archived.
+
+    Raises:
+        StartError: something is.
+    """
+    from collector.retention.archive import NOTE  # noqa: PLC0415 - takes half a second
+
+    if running := len(Jobs(directory.erasures, directory.audit).running()):
+        raise StartError(
+            f"{running} users are not erased yet",
+            hint="start the collector, and wait for `otel-interactions erase --list`",
+        )
+    if (directory.archive / NOTE).exists():
+        raise StartError(
+            "a day is in the archive and not yet deleted", hint="start the collector: it goes on within a minute"
+        )
 
 
 def _prepare(server: ClickHouse, cluster: str, *, writes: bool) -> None:

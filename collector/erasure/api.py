@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from collector.erasure.jobs import Job, JobError, Jobs
 from collector.erasure.person import Person
+from collector.erasure.places import OnAClusterError
 from collector.erasure.worker import Eraser
 from collector.query.api.door import Door
 from collector.query.api.parameters import Text
@@ -20,7 +21,8 @@ from collector.query.api.problems import RESPONSES, NotAnsweredError, Route
 from collector.query.viewer import Viewer
 from collector.request import Sender
 
-routes = APIRouter(route_class=Route, responses=RESPONSES, tags=["erasure"], prefix="/api")
+_RESPONSES: Final = RESPONSES | {501: RESPONSES["4XX"] | {"description": "Nobody is erased here; `detail` says why."}}
+routes = APIRouter(route_class=Route, responses=_RESPONSES, tags=["erasure"], prefix="/api")
 _DEFAULT: Final = "default"
 
 
@@ -65,9 +67,9 @@ class Erasures(BaseModel):
 class Office:
     """Takes requests to forget; lies in `app.state.erasure`."""
 
-    def __init__(self, door: Door, jobs: Jobs, eraser: Eraser, secret: bytes) -> None:
-        """`door` says who may ask; `secret` makes the hash that stands for a user."""
-        self.door = door
+    def __init__(self, door: Door, jobs: Jobs, eraser: Eraser, secret: bytes, *, on_cluster: bool) -> None:
+        """`door` says who may ask; `secret` makes the hash that stands for a user. Nobody is erased `on_cluster`."""
+        self.door, self.on_cluster = door, on_cluster
         self.jobs, self._eraser, self._secret = jobs, eraser, secret
 
     def ask(self, person: Person, key: str, *, everywhere: bool) -> Job:
@@ -114,6 +116,8 @@ def ask(office: _Asking, admin: _Admin, wanted: Wanted) -> Erasure:
 
 def _asked(office: Office, admin: tuple[Viewer, Sender], wanted: Wanted) -> Erasure:
     viewer, sender = admin
+    if office.on_cluster:
+        raise NotAnsweredError(501, str(OnAClusterError()))
     if wanted.tenant and viewer.tenant not in {"", wanted.tenant}:
         raise NotAnsweredError(403, f"this key is for the tenant {viewer.tenant}, not for {wanted.tenant}")
     person = Person(viewer.tenant or wanted.tenant or _DEFAULT, wanted.user_id)

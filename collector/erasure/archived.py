@@ -37,8 +37,12 @@ class Archived:
         """Take the rows out of every file."""
         self._archive.sweep()
         for table, place, shape in self._tables():
-            for path in self._archive.files(table, self._rows.values["tenant"]):
-                if self._archive.rewrite(self._engine, shape, path, self._theirs(place), self._rows.values):
+            paths = list(self._archive.files(table, self._rows.values["tenant"]))
+            try:
+                for path in paths:
+                    self._archive.rewrite(self._engine, shape, path, self._theirs(place), self._rows.values)
+            finally:  # one that is broken must not leave a table that looks for those that went
+                if paths:
                     self._archive.offer_table(self._database, table)
 
     def counted(self) -> dict[str, int]:

@@ -9,6 +9,7 @@ a keyed hash.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -137,12 +138,28 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Return all that read, the oldest first."""
-        found = sorted(path.stem for path in self._folder.glob("*.json")) if self._folder.exists() else []
-        return [self.get(identity) for identity in found]
+        found = []
+        for identity in self._ids():
+            with contextlib.suppress(JobError):
+                found.append(self.get(identity))
+        return found
+
+    def unread(self) -> list[JobError]:
+        """Return why some do not read: nobody knows whether these ended."""
+        found = []
+        for identity in self._ids():
+            try:
+                self.get(identity)
+            except JobError as error:
+                found.append(error)
+        return found
 
     def running(self) -> list[Job]:
         """Return those that have not ended, the oldest first."""
         return [job for job in self.all() if job.state == RUNNING]
+
+    def _ids(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob("*.json")) if self._folder.exists() else []
 
     def _write(self, job: Job) -> None:
         files.write_whole(self._folder / f"{job.id}.json", json.dumps(asdict(job), indent=1).encode(), mode=0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -9,6 +10,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.erasure.person import Names, Own, Person
 
@@ -18,6 +20,8 @@ _MESSAGES: Final[Mapping[str, Any]] = {
     "metrics": ExportMetricsServiceRequest,
 }
 _POINTS: Final = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
+_NO_TEXT: Final = re.compile(r"-?\d+|true|false")  # ids that OTLP may have as something else than a text
+_NEEDLES: Final = 100  # to look for so many is slower than to read it all
 _IsTheirs = Callable[[Any, list[Any]], bool]
 
 
@@ -50,22 +54,45 @@ class Sieve:
         kept = sum(len(items) for items, _ in _items(request))
         return Sifted(request.SerializeToString() if removed else body, removed, kept)
 
+    def may_hold(self, data: bytes) -> bool:
+        """Tell whether anything of the user's can be in these bytes of OTLP: quick, and right where it says no."""
+        if _NO_TEXT.fullmatch(self._user) or len(self._own.sessions) + len(self._own.traces) > _NEEDLES:
+            return True
+        texts = (self._user, *self._own.sessions)
+        return any(each.encode() in data for each in texts) or any(_bytes(each) in data for each in self._own.traces)
+
     def _is_theirs(self, item: Any, shared: list[Any]) -> bool:
-        own = list(item.attributes)
         users = set(self._values([*_attributes(item), *shared], self._names.user))
         if self._user in users:
             return True
-        if set(self._values([*own, *shared], self._names.user)) - {""}:
+        if users - {""}:
             return False
-        sessions = set(self._values(own, self._names.session))
+        of_session = item.attributes if isinstance(item, Span) else [*item.attributes, *shared]  # as the tables have it
+        sessions = set(self._values(of_session, self._names.session))
         trace: bytes = getattr(item, "trace_id", b"")
         return bool(sessions & self._own.sessions) or trace.hex() in self._own.traces
 
     def _values(self, attributes: Iterable[Any], wanted: frozenset[str]) -> Iterator[str]:
-        for each in attributes:
-            if each.key in wanted:
-                kind = each.value.WhichOneof("value")
-                yield str(getattr(each.value, kind)) if kind in {"string_value", "int_value"} else ""
+        return (_text(each.value) for each in attributes if each.key in wanted)
+
+
+def _text(value: Any) -> str:
+    """Return what the tables have of a value; of one that is no id, something that nobody is called."""
+    match value.WhichOneof("value"):
+        case "string_value" | "int_value" as kind:
+            return str(getattr(value, kind))
+        case "bool_value":
+            return str(value.bool_value).lower()
+        case None:
+            return ""
+    return "\0"
+
+
+def _bytes(trace: str) -> bytes:
+    try:
+        return bytes.fromhex(trace)
+    except ValueError:  # came by SQL, and not as OTLP
+        return trace.encode()
 
 
 def _items(request: Any) -> Iterator[tuple[Any, list[Any]]]:

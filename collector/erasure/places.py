@@ -6,6 +6,8 @@ So no list of tables stands here. What is a user's in a table follows from its c
 - Rows that name nobody, of a session or a trace that is the user's alone.
 - Rows that stand for a single span of the user's (`TraceId` and `SpanId`) and have no attributes of their own.
 
+Rows that say no tenant, such as prices of models, are nobody's.
+
 Values are parameters: {tenant:String}, {user:String}, {job:String}.
 """
 
@@ -17,11 +19,13 @@ from dataclasses import dataclass
 
 from collector.clickhouse import ClickHouse, quoted
 from collector.erasure.person import Names
+from collector.errors import CollectorError
 
 SCOPE = "otel.removal_scope"
 ARCHIVED = "archived_"  # tables that read the archive's files are called so
 _OURS = frozenset({"schema_migrations", "removal_scope"})  # of no user
-_USER, _SESSION, _TRACE, _SPAN = (
+_TENANT, _USER, _SESSION, _TRACE, _SPAN = (
+    ("Tenant", "tenant"),
     ("UserId", "user_id"),
     ("SessionId", "session_id"),
     ("TraceId", "trace_id"),
@@ -63,7 +67,7 @@ class Place:
     @property
     def of_tenant(self) -> str:
         """Condition for the tenant's rows; all of them where the table does not say."""
-        column = self.column(("Tenant", "tenant"))
+        column = self.column(_TENANT)
         return f"{column} = {{tenant:String}}" if column else "1"
 
     def column(self, wanted: tuple[str, ...]) -> str:
@@ -81,12 +85,37 @@ class Place:
         return [f"`{name}`" for name, kind in self.columns.items() if kind.startswith("Array(Map(")]
 
 
+class OnAClusterError(CollectorError):
+    """A shard cannot be told by another to count its aggregates anew, and what is the user's is told by all shards."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the collector erases nobody on a cluster, where each shard has rows and counts of its own",
+            hint='a DBA runs the statements in collector/README.md, "Forgetting on a cluster"',
+        )
+
+
+def refuse_cluster(database: ClickHouse) -> None:
+    """Check that all of a user's rows are in the tables here.
+
+    Raises:
+        OnAClusterError: some are on other shards.
+        ClickHouseError, OSError: ClickHouse does not answer.
+    """
+    if database.rows("SELECT 1 FROM system.tables WHERE database = 'otel' AND engine = 'Distributed' LIMIT 1"):
+        raise OnAClusterError
+
+
 def places(database: ClickHouse) -> list[Place]:
     """Return every table that has a text. Raises ClickHouseError, OSError."""
     found: dict[str, Place] = {}
     for table, engine, column, kind in database.rows(_COLUMNS):
         found.setdefault(table, Place(table, engine, {})).columns[column] = kind
-    return [each for each in found.values() if each.table not in _OURS and list(texts(each))]
+    return [each for each in found.values() if each.table not in _OURS and _may_name(each) and list(texts(each))]
+
+
+def _may_name(place: Place) -> bool:
+    return place.is_aggregate or bool(place.column(_TENANT))
 
 
 def named(place: Place, names: Names) -> str:
@@ -101,14 +130,14 @@ def named(place: Place, names: Names) -> str:
 
 
 def others(place: Place, names: Names) -> str:
-    """Write the condition for rows that name somebody else."""
-    column = place.column(_USER)
-    if column and _is_text(place, column):
-        return f"{column} NOT IN ('', {{user:String}})"
-    listed = _listed(names.user)
-    return _any(
-        [f"mapExists((k, v) -> k IN {listed} AND v NOT IN ('', {{user:String}}), {each})" for each in place.maps]
-    )
+    """Write the condition for rows that name somebody else; their column alone says nothing of who sent them."""
+    listed, other = _listed(names.user), "NOT IN ('', {user:String})"
+    conditions = [f"{column} {other}" for column in (place.column(_USER),) if column and _is_text(place, column)]
+    conditions += [f"mapExists((k, v) -> v {other} AND k IN {listed}, {each})" for each in place.maps]
+    conditions += [
+        f"arrayExists(m -> mapExists((k, v) -> v {other} AND k IN {listed}, m), {each})" for each in place.inner_maps
+    ]
+    return _any(conditions)
 
 
 def theirs(place: Place, names: Names, *, everywhere: bool) -> str:
@@ -117,7 +146,7 @@ def theirs(place: Place, names: Names, *, everywhere: bool) -> str:
     alone = [f"{session} IN ({_scope('session')})"] if session else []
     alone += [] if session else [f"{_first(each, names.session)} IN ({_scope('session')})" for each in place.maps]
     alone += [f"{trace} IN ({_scope('trace')})"] if trace else []
-    conditions = [named(place, names), f"NOT ({others(place, names)}) AND ({_any(alone)})"]
+    conditions = [named(place, names), f"({_any(alone)}) AND NOT ({others(place, names)})"]
     if trace and span and not place.maps:
         conditions.append(f"({trace}, {span}) IN ({_scope('span', 'id, span')})")
     if everywhere:
@@ -130,9 +159,12 @@ def _scope(kind: str, columns: str = "id") -> str:
 
 
 def texts(place: Place) -> Iterator[tuple[str, str]]:
-    """Yield each column that holds texts, and the condition for the user's id being a value in it."""
+    """Yield each column that holds texts, and the condition for the user's id being a value in it.
+
+    Not the tenant's: where a user is called as the tenant is, that is no trace of the user in every row.
+    """
     for name, kind in place.columns.items():
-        if condition := _equal(f"`{name}`", kind):
+        if name not in _TENANT and (condition := _equal(f"`{name}`", kind)):
             yield name, condition
 
 

@@ -11,21 +11,28 @@ the embedded one that takes 0.1 s a part, most of it waiting.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from collector.clickhouse import ClickHouse, quoted
 from collector.erasure.person import Names, Own, Person, names
-from collector.erasure.places import SCOPE, Place, named, others, places, texts, theirs
+from collector.erasure.places import SCOPE, Place, named, others, places, refuse_cluster, texts, theirs
+from collector.errors import CollectorError
 from collector.load.tables import SEGMENT, Aggregate, Keeper, Tables
 from collector.retention.archive import archived
 
+_LOOK_SECONDS = 0.02  # between two looks whether rows are deleted
 _SOURCES = ("otel_traces", "archived_traces")  # what says of which session a span is
 _TRACED = (*_SOURCES, "otel_logs", "archived_logs")
 _PICKED_USER = "user_id"
 _NAMED_SESSION, _NAMED_TRACE = "named session", "named trace"  # in which the user is named, and maybe others
 _WHOM = f"ifNull((SELECT id FROM {SCOPE} WHERE job = {{job:String}} AND kind = 'user' LIMIT 1), char(0))"  # noqa: S608 - ours; nobody is called so
+
+
+class NotDeletedError(CollectorError):
+    """ClickHouse does not get on with a mutation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,9 @@ class Rows:
 
         Raises:
             ClickHouseError, OSError: ClickHouse does not answer.
+            OnAClusterError: the tables are a cluster's.
         """
+        refuse_cluster(database)
         self._database, self.everywhere = database, everywhere
         self.values = {"tenant": person.tenant, "user": person.user, "job": job}
         self.names: Names = names(database)
@@ -87,25 +96,47 @@ class Rows:
     def delete(self) -> None:
         """Delete what was `counted` from every table that is not an aggregate.
 
-        ClickHouse keeps the text of mutations, so the user's id must not be in it: it is read from the plan.
+        ClickHouse keeps the text of mutations, so the user's id must not be in it: it is read from the plan. All are
+        begun before the first is waited for: each takes its time, and loading stands still meanwhile.
         """
         for place in self._plain():
             if self._partitions[place.table]:
                 condition = self._here(place).replace("{user:String}", _WHOM)
-                self._run(f"ALTER TABLE {place.name} DELETE WHERE {condition} SETTINGS mutations_sync = 2")
+                self._run(f"ALTER TABLE {place.name} DELETE WHERE {condition} SETTINGS mutations_sync = 0")
+        self._settle()
 
     def count_anew(self) -> None:
         """Replace the groups of aggregates that these rows were in by what the rows that are left say."""
-        for keeper, aggregate in self._aggregates():
-            wanted = self._wanted(aggregate)
-            key, target = _key(aggregate), aggregate.step.target
-            self._run(f"ALTER TABLE {target} DELETE WHERE {key} IN ({wanted}) SETTINGS mutations_sync = 2")
+        found = [each for each in self._aggregates() if self._any(f"({self._wanted(each[1])})")]
+        for _, aggregate in found:
+            there, key = aggregate.step.target, f"{_key(aggregate)} IN ({self._wanted(aggregate)})"
+            if self._any(f"{there} WHERE {key}"):  # after a crash they may not be there
+                self._run(f"ALTER TABLE {there} DELETE WHERE {key} SETTINGS mutations_sync = 0")
+        self._settle()
+        for keeper, aggregate in found:
+            key, target, wanted = _key(aggregate), aggregate.step.target, self._wanted(aggregate)
             rows = f"SELECT * FROM ({_of(aggregate, keeper.rows)}) WHERE {key} IN ({wanted})"  # noqa: S608 - the database's own SQL
             given = {row[0] for row in self._rows(f"DESCRIBE TABLE ({rows})")}
             columns = ", ".join(column for column in aggregate.columns if column in given)
             self._run(
                 f"INSERT INTO {target} ({columns}) SELECT {columns} FROM ({rows}) SETTINGS insert_deduplicate = 0"  # noqa: S608 - as above
             )
+
+    def _settle(self) -> None:
+        """Wait until what was begun is done. What was begun before a crash goes on by itself, and is waited for, too.
+
+        Raises:
+            NotDeletedError: something cannot be deleted now; ClickHouse goes on trying.
+        """
+        sql = """
+            SELECT table, latest_fail_reason FROM system.mutations
+            WHERE database = 'otel' AND NOT is_done AND position(command, {job:String}) > 0
+            ORDER BY latest_fail_reason DESC
+        """
+        while going := self._rows(sql):
+            if reason := going[0][1]:
+                raise NotDeletedError(f"ClickHouse does not delete from {going[0][0]}: {reason}")
+            time.sleep(_LOOK_SECONDS)
 
     def look(self) -> Found:
         """Ask every table that has texts what is left."""
@@ -132,6 +163,11 @@ class Rows:
     def forget_the_plan(self) -> None:
         """Delete what was written down."""
         self._run(f"ALTER TABLE {SCOPE} DELETE WHERE job = {{job:String}} SETTINGS mutations_sync = 2")
+
+    def knew(self) -> bool:
+        """Tell whether an aggregate had something of the user, be it that all rows were gone before."""
+        groups = ", ".join(quoted(aggregate.step.table) for _, aggregate in self._aggregates())
+        return self._any(f"{SCOPE} WHERE job = {{job:String}} AND kind IN ({groups})")
 
     def tables(self) -> list[str]:
         """Return the tables that are asked."""
@@ -176,6 +212,9 @@ class Rows:
                     f"INSERT INTO {SCOPE} (job, kind, id) SELECT DISTINCT {{job:String}}, kind, id "  # noqa: S608 - ours
                     f"FROM ({rows}) WHERE id != '' SETTINGS insert_deduplicate = 0"
                 )
+
+    def _any(self, source: str) -> bool:
+        return bool(self._rows(f"SELECT 1 FROM {source} LIMIT 1"))  # noqa: S608 - ours
 
     def _alone(self) -> Iterator[str]:
         """Yield what finds the sessions, then the traces, that are the user's and nobody else's."""

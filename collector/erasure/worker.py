@@ -1,4 +1,4 @@
-"""Erases, one user after the other, on a thread of its own, and goes on after a crash where it was.
+"""Erases, one round for each user in turn, on a thread of its own, and goes on after a crash where it was.
 
 One round:
 
@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 
 from collector.clickhouse import ClickHouse
 from collector.erasure.archived import Archived
-from collector.erasure.jobs import Job, Jobs, State
+from collector.erasure.jobs import RUNNING, Job, Jobs, State
 from collector.erasure.otlp import Sieve
 from collector.erasure.paper import Paper
 from collector.erasure.person import Person
@@ -97,30 +97,48 @@ class Eraser:
         while not self._stop.is_set():
             self._wake.clear()
             try:
-                for job in self._jobs.running():
-                    self._erase(job)
+                running, troubles = self._once_each()
             except _StoppedError:
                 return
-            except Exception as error:  # whatever it is, it is tried again, and nobody is told that it is done
-                self._trouble = f"an erasure waits: {first_line(error)}"
-                log.warning("%s", self._trouble, exc_info=log.isEnabledFor(logging.DEBUG))
-                self._stop.wait(_PAUSE_SECONDS)
+            except OSError as error:
+                running, troubles = True, [error]
+            if troubles:  # whatever it is, it is tried again, and nobody is told that it is done
+                self._trouble = f"an erasure waits: {first_line(troubles[0])}"
+                log.warning("%s", self._trouble, exc_info=troubles[0] if log.isEnabledFor(logging.DEBUG) else None)
             else:
                 self._trouble = ""
+            if running:
+                self._stop.wait(_PAUSE_SECONDS)
+            else:
                 self._wake.wait()
 
-    def _erase(self, job: Job) -> None:
+    def _once_each(self) -> tuple[bool, list[Exception]]:
+        """Go one round with each user, so that none waits for another who cannot be erased yet.
+
+        Return whether there is more to do, and what went wrong.
+        """
+        troubles: list[Exception] = [*self._jobs.unread()]
+        running = False
+        for job in self._jobs.running():
+            try:
+                running |= self._erase(job).state == RUNNING
+            except _StoppedError:
+                raise
+            except Exception as error:  # noqa: BLE001 - told by who called
+                running = True
+                troubles.append(error)
+        return running, troubles
+
+    def _erase(self, job: Job) -> Job:
         person = Person(job.tenant, job.user)
         with contextlib.closing(self._around.connect()) as database:
-            while True:
-                job = self._jobs.save(replace(job, step="waiting", note="", rounds=job.rounds + 1))
-                self._await_loading(job)
-                with self._around.lock, self._around.gate.alone():
-                    job = _Round(self._jobs, self._around, database, person).run(job)
-                if job.state != "running":
-                    log.info("erasure %s ended: %s", job.id, job.state)
-                    return
-                self._pause(_PAUSE_SECONDS)
+            job = self._jobs.save(replace(job, step="waiting", note="", rounds=job.rounds + 1))
+            self._await_loading(job)
+            with self._around.lock, self._around.gate.alone():
+                job = _Round(self._jobs, self._around, database, person).run(job)
+        if job.state != RUNNING:
+            log.info("erasure %s ended: %s", job.id, job.state)
+        return job
 
     def _await_loading(self, job: Job) -> None:
         self._around.freeze()
@@ -175,7 +193,7 @@ class _Round:
         if remain := {place: count for place, count in left.items() if count}:
             log.info("erasure %s: another round, as there is something left in %s", job.id, ", ".join(remain))
             return self._jobs.save(replace(told, note=f"something came meanwhile: {remain}"))
-        state: State = "mentions" if mentions else "done" if any(job.found.values()) else "unknown"
+        state: State = "mentions" if mentions else "done" if any(job.found.values()) or rows.knew() else "unknown"
         told = self._jobs.save(told)  # what the plan says of counts is known no more once it is gone
         rows.forget_the_plan()
         return self._jobs.finish(replace(told, removed=job.found, found={}), state)

@@ -25,6 +25,7 @@ from collector import files
 from collector.clickhouse import ClickHouse, quoted
 
 PREFIX: Final = "archived_"
+NOTE: Final = "unit.json"  # what is being moved just now
 TIMES: Final = {
     "otel_traces": "Timestamp",
     "otel_logs": "Timestamp",

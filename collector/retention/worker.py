@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import json
 import logging
 import secrets
@@ -28,7 +29,7 @@ from typing import Any, Final
 from collector import files
 from collector.clickhouse import ClickHouse, quoted
 from collector.errors import CollectorError, first_line
-from collector.retention.archive import TIMES, Archive, Shape
+from collector.retention.archive import NOTE, TIMES, Archive, Shape
 from collector.retention.rules import EVER, SPAN, Rules
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS: Final = 3600.0
 _AGAIN_SECONDS: Final = 60.0  # after a round that failed
 _SCOPE: Final = "otel.removal_scope"
-_NOTE: Final = "unit.json"
 _MARK: Final = "retention-"  # what jobs in the scope are called
 
 
@@ -76,9 +76,16 @@ class Retention:
         lock: threading.Lock,
         *,
         keep: bool,
+        name: str,
+        waits: Callable[[], bool],
     ) -> None:
-        """Nothing runs before `start`. While it holds `lock` nobody is erased; with `keep`, rows are archived first."""
+        """Nothing runs before `start`. While it holds `lock` nobody is erased; with `keep`, rows are archived first.
+
+        What it writes down is under `name`, as there may be other collectors of the same server. While it `waits`, an
+        erasure has not ended: that has found out already from which rows it will count anew, and they have to stay.
+        """
         self._connect, self._archive, self._rules, self._lock, self._keep = connect, archive, rules, lock, keep
+        self._mark, self._waits, self._later = f"{_MARK}{name}-", waits, False
         self._stop = threading.Event()
         self._trouble = ""
         self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
@@ -108,7 +115,7 @@ class Retention:
                 self._stop.wait(_AGAIN_SECONDS)
             else:
                 self._trouble = ""
-                self._stop.wait(EVERY_SECONDS)
+                self._stop.wait(_AGAIN_SECONDS if self._later else EVERY_SECONDS)
 
     def round(self, database: ClickHouse) -> int:
         """Let go what is beyond its time; return how many units that were.
@@ -116,31 +123,38 @@ class Retention:
         Raises:
             ClickHouseError, OSError, NotTheSameError: something stays; what was archived is deleted by the next round.
         """
-        with self._lock:
-            self._go_on(database)
-        count = 0
-        for table in TIMES:
-            for unit in list(self._beyond(database, table)):
-                if self._stop.is_set():
-                    return count
-                with self._lock:
-                    count += self._let_go(database, unit)
-        with self._lock:
-            self._follow(database)
+        count, self._later = 0, False
+        for step in self._steps(database):
+            with self._lock:
+                self._later = self._waits()
+                if self._later or self._stop.is_set():
+                    break
+                count += step()
         if count:
             log.info("retention: %d days of tenants' rows are gone from ClickHouse", count)
         return count
 
-    def _go_on(self, database: ClickHouse) -> None:
+    def _steps(self, database: ClickHouse) -> Iterator[Callable[[], int]]:
+        """Yield what a round does: each returns how many units went."""
+        yield lambda: self._go_on(database)
+        for table in TIMES:
+            for unit in list(self._beyond(database, table)):
+                yield functools.partial(self._let_go, database, unit)
+        yield lambda: self._follow(database)
+
+    def _go_on(self, database: ClickHouse) -> int:
         """End what an earlier process began."""
-        note = self._archive.folder / _NOTE
+        note = self._archive.folder / NOTE
         if note.exists():
             unit = Unit(**json.loads(note.read_text()))
             if (self._archive.folder / unit.file).exists():
                 self._delete(database, unit)
-            note.unlink(missing_ok=True)
-        database.command(f"ALTER TABLE {_SCOPE} DELETE WHERE startsWith(job, '{_MARK}') SETTINGS mutations_sync = 2")
+            note.unlink(missing_ok=True)  # with what it says it went, too
+        mine = f"startsWith(job, {quoted(self._mark)})"
+        if database.rows(f"SELECT 1 FROM {_SCOPE} WHERE {mine} LIMIT 1"):  # noqa: S608 - ours
+            database.command(f"ALTER TABLE {_SCOPE} DELETE WHERE {mine} SETTINGS mutations_sync = 2")
         self._archive.sweep()
+        return 0
 
     def _beyond(self, database: ClickHouse, table: str) -> Iterator[Unit]:
         """Yield what is beyond its time.
@@ -160,8 +174,9 @@ class Retention:
             age = (today - dt.date.fromisoformat(day)).days
             where, values = self._expired(table, tenant, age)
             if where:
-                job = f"{_MARK}{secrets.token_hex(8)}"
-                path = self._archive.path(table, tenant, day, job.removeprefix(_MARK)[:8])
+                number = secrets.token_hex(8)
+                job = f"{self._mark}{number}"
+                path = self._archive.path(table, tenant, day, number[:8])
                 file = str(path.relative_to(self._archive.folder)) if self._keep else ""
                 of_day = f"{where} AND toDate32({time}) = toDate32({{day:String}})"
                 yield Unit(job, table, partition, of_day, file, {"tenant": tenant, "job": job, "day": day} | values)
@@ -200,7 +215,7 @@ class Retention:
         self._archive.write(database, shape, rows, unit.values, new)
         [(count, total)] = database.rows(f"SELECT {shape.sums} {rows}", unit.values)
         self._compare(database, shape, new, (int(count), int(total or 0)))
-        files.write_whole(self._archive.folder / _NOTE, json.dumps(asdict(unit)).encode())
+        files.write_whole(self._archive.folder / NOTE, json.dumps(asdict(unit)).encode())
         files.rename(new, target)
         self._archive.offer_table(database, unit.table)
 
@@ -222,12 +237,12 @@ class Retention:
             f"WHERE {unit.where} AND {_scoped(database, unit, shape)} SETTINGS mutations_sync = 2",
             unit.values,
         )
-        (self._archive.folder / _NOTE).unlink(missing_ok=True)
+        (self._archive.folder / NOTE).unlink(missing_ok=True)
         database.command(
             f"ALTER TABLE {_SCOPE} DELETE WHERE job = {{job:String}} SETTINGS mutations_sync = 2", unit.values
         )
 
-    def _follow(self, database: ClickHouse) -> None:
+    def _follow(self, database: ClickHouse) -> int:
         """Let sessions go whose last activity is beyond, and the times of traces."""
         for (tenant,) in database.rows("SELECT DISTINCT CAST(tenant, 'String') FROM otel.sessions_state"):
             _delete_some(
@@ -242,6 +257,7 @@ class Retention:
             )
         ended = "toDate(End, 'UTC') < {before:Date}"
         _delete_some(database, "otel.otel_traces_trace_id_ts", ended, self._rules.of_trace(), {})
+        return 0
 
 
 def _delete_some(database: ClickHouse, table: str, where: str, days: int, values: dict[str, str]) -> None:
@@ -266,9 +282,13 @@ def _scoped(database: ClickHouse, unit: Unit, shape: Shape) -> str:
 
 
 def _key(database: ClickHouse, table: str, shape: Shape) -> str:
-    """Write what rows are known by that came together, in one insert; the key of the row where a table does not say."""
+    """Write what rows are known by that came together, in one insert; the key of the row where a table does not say.
+
+    Rows that somebody else inserted have no segment: they are known by all that they say.
+    """
     if any(name == "JournalSegment" for name, _ in shape.columns):
-        return "CAST(JournalSegment, 'String')"
+        whole = f"toString(cityHash64(tuple({shape.names})))"
+        return f"if(JournalSegment = '', {whole}, CAST(JournalSegment, 'String'))"
     [(key,)] = database.rows(
         "SELECT sorting_key FROM system.tables WHERE database = 'otel' AND name = {table:String}", {"table": table}
     )

@@ -57,6 +57,19 @@ from collector.__main__ import main
 main()
 """
 
+# Lets an erasure wait a while for what was acknowledged before, as it does where there is much.
+SLOW = """
+import time
+from collector.erasure import worker
+
+await_loading = worker.Eraser._await_loading
+worker.Eraser._await_loading = lambda *args: (time.sleep(4), await_loading(*args))
+
+from collector.__main__ import main
+
+main()
+"""
+
 
 @pytest.fixture(autouse=True)
 def days(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,3 +247,30 @@ def test_retention_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert not there & set(moved)
     assert len(moved) == 26
     collector.stop()
+
+
+def test_retention_waits_for_an_erasure(tmp_path: Path) -> None:
+    """Killed before it counted anew, an erasure finds the other rows of that day where they were: no count is lost."""
+    data = tmp_path / "data"
+    collector = CollectorProcess(data, *QUICK, "--retention-days", "0").start()
+    past = time.time_ns() - 200 * DAY
+    send(collector, [traces(*(interaction("event", f"old-{user}", user, at=past) for user in (ANN, "bob")))])
+    with plain_client() as client:
+        client.post(f"http://{collector.endpoints['http']}/api/erasures", json={"user_id": ANN})
+    while job(collector)["step"] not in {"rows", "counting"}:  # the plan is written, and nothing is counted anew
+        assert job(collector)["state"] == "running"
+        time.sleep(0.005)
+    collector.kill()
+    assert job(collector)["state"] == "running"
+    collector.flags = QUICK
+    slow = tmp_path / "slow.py"
+    slow.write_text(SLOW)
+    collector.start(slow)
+    deadline = time.monotonic() + 60
+    while job(collector)["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    told = job(collector)
+    assert (told["state"], told["kept_counts"]) == ("done", 0)
+    assert collector.ask("SELECT sum(interactions) AS n, sum(users) AS u FROM otel.daily_stats") == [{"n": 1, "u": 1}]
+    assert collector.stop() == 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from otlp_builders import exemplar, log_record, logs, metric, metrics, point, span, traces
-from processes import CollectorProcess
+from processes import CollectorProcess, plain_client
 
 DAY = 86_400 * 10**9
 
@@ -100,6 +100,32 @@ def erase(collector: CollectorProcess, *arguments: str) -> subprocess.CompletedP
     """Run the command."""
     command = [sys.executable, "-m", "collector", "erase", "--data-dir", str(collector.data_dir), "--yes", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def erased(collector: CollectorProcess, *users: str, **wanted: Any) -> list[dict[str, Any]]:
+    """Ask over HTTP that users be erased, all at once; return the proofs when all are there."""
+    base, key = f"http://{collector.endpoints['http']}/api/erasures", collector.key
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    found: list[dict[str, Any]] = []
+    with plain_client() as client:
+        asked = [client.post(base, json={"user_id": user, **wanted}, headers=headers) for user in users]
+        assert {each.status_code for each in asked} == {202}, [each.text for each in asked]
+        for each in asked:
+            deadline = time.monotonic() + 120
+            while (told := client.get(f"{base}/{each.json()['id']}", headers=headers).json())["state"] == "running":
+                assert time.monotonic() < deadline, collector.log.read_text()[-3000:]
+                time.sleep(0.05)
+            found.append(told)
+    return found
+
+
+def together(requests: list[list[Any]]) -> list[Any]:
+    """Merge the requests of several visits, signal by signal."""
+    merged = [type(each)() for each in requests[0]]
+    for visited in requests:
+        for whole, each in zip(merged, visited, strict=True):
+            whole.MergeFrom(each)
+    return merged
 
 
 def proof(collector: CollectorProcess, *arguments: str) -> Mapping[str, Any]:

@@ -49,6 +49,7 @@ _TITLES: Final = {
     404: "Not found",
     413: "Too much asked",
     422: "Bad parameter",
+    501: "Not here",
     503: "Not now",
 }
 _PROBLEM: Final = {MEDIA: {"schema": Problem.model_json_schema()}}

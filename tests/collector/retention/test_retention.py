@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess, add_key, running
-from visits import DAY, interaction, proof, send
+from visits import DAY, erased, interaction, proof, send
 
 from collector.access.keys import Scope
 from collector.query.questions import QueryFailedError
@@ -160,3 +160,16 @@ def test_erased_from_the_archive(tmp_path: Path) -> None:
         assert rows == [{"user_id": "bob"}]
     assert len(list((data / "archive").glob("otel_traces/*/*.parquet"))) == 1
     assert not stat.S_IMODE((data / "erasures").stat().st_mode) & 0o077
+
+
+def test_erased_when_only_the_session_is_left(tmp_path: Path) -> None:
+    """Where all rows of a user are gone by age, and the session's row still has the id, that goes: no unknown user."""
+    data = tmp_path / "data"
+    with running(data, *QUICK, "--retention-days", "0") as collector:
+        send(collector, [traces(interaction("user_message", "s", "ann", at=old(40)))])
+    with running(data, *QUICK, "--type-retention-days", "user_message=30", "--archive", "off") as collector:
+        wait_until(lambda: not types(collector), collector)
+        assert collector.ask("SELECT user_id FROM otel.sessions") == [{"user_id": "ann"}]
+        [told] = erased(collector, "ann")
+        assert (told["state"], told["removed"]) == ("done", {})
+        assert collector.ask("SELECT user_id FROM otel.sessions") == []
