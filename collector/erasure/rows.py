@@ -135,7 +135,8 @@ class Rows:
         """
         while going := self._rows(sql):
             if reason := going[0][1]:
-                raise NotDeletedError(f"ClickHouse does not delete from {going[0][0]}: {reason}")
+                table = going[0][0]
+                raise NotDeletedError(f"ClickHouse gets on with {table} no more: {reason}")
             time.sleep(_LOOK_SECONDS)
 
     def look(self) -> Found:
