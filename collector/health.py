@@ -25,7 +25,7 @@ from typing import Literal, Protocol
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from collector.clickhouse import ClickHouse
+from collector.clickhouse import ClickHouse, settings_clause
 from collector.datadir import DataDir
 from collector.errors import first_line
 from collector.query import questions
@@ -189,7 +189,8 @@ class Probe:
         began = time.monotonic()
         if began < self._count_at:
             return
-        self.active_sessions = int(database.rows(questions.text("active_sessions"))[0][0])
+        asked = f"{questions.text('active_sessions')} {settings_clause(questions.SERVER_SETTINGS)}"  # on a cluster, too
+        self.active_sessions = int(database.rows(asked)[0][0])
         took = time.monotonic() - began
         self._count_at = began + max(_SESSIONS_SECONDS, took / _SESSIONS_SHARE)
 

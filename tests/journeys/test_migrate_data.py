@@ -18,6 +18,8 @@ from otlp_builders import span, traces
 from processes import running
 from server_process import ClickHouseServer
 
+from collector.erasure.jobs import Jobs
+
 DAY = 86_400
 QUANTILES = "p50_duration_ms, p90_duration_ms, p95_duration_ms, p99_duration_ms"  # estimates, by the order of merges
 ASKED = {
@@ -215,6 +217,16 @@ def test_not_now(data: Path, empty: ClickHouseServer, tmp_path: Path) -> None:
     done = run(data, empty.url)
     assert (done.returncode, "1 segments of the journal are not in ClickHouse yet" in done.stderr) == (2, True)
     segment.unlink()
+    jobs = Jobs(data / "erasures", data / "audit.jsonl")
+    asked = jobs.ask("default", "ann", "", "", everywhere=False)
+    done = run(data, empty.url)
+    assert (done.returncode, "1 users are not erased yet; hint: start the collector" in done.stderr) == (2, True)
+    jobs.finish(asked, "unknown")
+    (data / "archive").mkdir(exist_ok=True)
+    (data / "archive" / "unit.json").write_text("{}")
+    done = run(data, empty.url)
+    assert (done.returncode, "a day is in the archive and not yet deleted" in done.stderr) == (2, True)
+    (data / "archive" / "unit.json").unlink()
     done = run(tmp_path / "nothing", empty.url)
     assert (done.returncode, "there is no embedded ClickHouse in" in done.stderr) == (2, True)
     assert not (tmp_path / "nothing").exists()
