@@ -83,7 +83,7 @@ def test_refused_and_off(clustered: Clustered) -> None:
 
 
 def test_begun_elsewhere(clustered: Clustered) -> None:
-    """An erasure that was asked for before there was a cluster waits, deletes nothing of one shard, and health says so."""
+    """An erasure asked for before there was a cluster waits, deletes nothing of one shard, and health says so."""
     collector, before = clustered.collector, clustered.counts()
     assert collector.stop() == 0
     jobs = Jobs(collector.data_dir / "erasures", collector.data_dir / "audit.jsonl")
