@@ -31,6 +31,13 @@ _NAMED_SESSION, _NAMED_TRACE = "named session", "named trace"  # in which the us
 _WHOM = f"ifNull((SELECT id FROM {SCOPE} WHERE job = {{job:String}} AND kind = 'user' LIMIT 1), char(0))"  # noqa: S608 - ours; nobody is called so
 
 
+_GOING = """
+SELECT table, latest_fail_reason FROM system.mutations
+WHERE database = 'otel' AND NOT is_done AND position(command, {job:String}) > 0
+ORDER BY latest_fail_reason DESC
+"""
+
+
 class NotDeletedError(CollectorError):
     """ClickHouse does not get on with a mutation."""
 
@@ -128,15 +135,9 @@ class Rows:
         Raises:
             NotDeletedError: something cannot be deleted now; ClickHouse goes on trying.
         """
-        sql = """
-            SELECT table, latest_fail_reason FROM system.mutations
-            WHERE database = 'otel' AND NOT is_done AND position(command, {job:String}) > 0
-            ORDER BY latest_fail_reason DESC
-        """
-        while going := self._rows(sql):
+        while going := self._rows(_GOING):
             if reason := going[0][1]:
-                table = going[0][0]
-                raise NotDeletedError(f"ClickHouse gets on with {table} no more: {reason}")
+                raise NotDeletedError(f"ClickHouse does not get on with {going[0][0]}: {reason}")
             time.sleep(_LOOK_SECONDS)
 
     def look(self) -> Found:

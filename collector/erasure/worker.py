@@ -107,7 +107,7 @@ class Eraser:
                 log.warning("%s", self._trouble, exc_info=troubles[0] if log.isEnabledFor(logging.DEBUG) else None)
             else:
                 self._trouble = ""
-            if running:
+            if running or troubles:
                 self._stop.wait(_PAUSE_SECONDS)
             else:
                 self._wake.wait()
@@ -194,7 +194,7 @@ class _Round:
             log.info("erasure %s: another round, as there is something left in %s", job.id, ", ".join(remain))
             return self._jobs.save(replace(told, note=f"something came meanwhile: {remain}"))
         state: State = "mentions" if mentions else "done" if any(job.found.values()) or rows.knew() else "unknown"
-        told = self._jobs.save(told)  # what the plan says of counts is known no more once it is gone
+        told = self._jobs.save(told)  # behind the next line nobody could say it again
         rows.forget_the_plan()
         return self._jobs.finish(replace(told, removed=job.found, found={}), state)
 

@@ -164,7 +164,7 @@ def test_an_erasure_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
                 with contextlib.suppress(grpc.RpcError):
                     collector.send(waiting)
                     sent, waiting = sent + 1, None
-            time.sleep(0.5)
+            time.sleep(0.3)
         if not lives.ended():
             break
         assert lives.count < 60

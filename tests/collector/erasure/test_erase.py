@@ -67,7 +67,7 @@ def test_a_shared_session(collector: CollectorProcess) -> None:
         interaction("user_message", "s", "ann", trace="cc" * 16),
     ]
     send(collector, [traces(*spans)])
-    assert proof(collector, "--user", "ann")["removed"] == {"otel_traces": 1}
+    assert erased(collector, "ann")[0]["removed"] == {"otel_traces": 1}
     [session] = collector.ask("SELECT user_id, interactions, user_messages FROM otel.sessions")
     assert session == {"user_id": "bob", "interactions": 2, "user_messages": 1}
     assert totals(collector) == {"rows": 2, "sessions": 2, "days": 2}

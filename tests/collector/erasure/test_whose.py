@@ -1,4 +1,4 @@
-"""Whose a row is where that is not plain: who is named elsewhere, ids that are other things too, paper."""
+"""Whose a row is where that is not plain: who is named elsewhere, ids that are other things too, what is on paper."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
 
 
 def test_another_who_is_named_by_the_resource(collector: CollectorProcess) -> None:
-    """Where the resource, an event or another attribute names somebody, a session is shared: none of theirs goes."""
+    """Where the resource, an event or a second attribute names somebody, a session is shared: their rows stay."""
     shared = [interaction("user_message", f"shared-{n}", "ann") for n in range(3)]
     by_event = interaction("event", "shared-1")
     by_event.events.add(name="e", time_unix_nano=1).attributes.extend(span("", {"user.id": "bob"}).attributes)
@@ -55,7 +55,7 @@ def test_another_who_is_named_by_the_resource(collector: CollectorProcess) -> No
 
 
 def test_a_user_called_as_something_else(collector: CollectorProcess) -> None:
-    """As the tenant, a model with a price, a service: none is a trace of the user, and nothing of these is deleted."""
+    """As the tenant, or as a model with a price: that is no trace of the user, and nothing of it is deleted."""
     prices = collector.ask("SELECT count() AS n FROM otel.model_prices")
     model = collector.ask("SELECT model AS m FROM otel.model_prices LIMIT 1")[0]["m"]
     send(collector, [traces(interaction("event", "of-eve", "eve"))])
@@ -133,7 +133,7 @@ def test_letters_of_others(tmp_path: Path) -> None:
 
 
 def test_letters_of_a_session(tmp_path: Path) -> None:
-    """What a log record's resource says of the session counts, as in the tables; an event's user is another one."""
+    """What a log record's resource says of the session counts, as in the tables; who is named by an event stays."""
     by_event = interaction("event", "s-ann")
     by_event.events.add(name="e").attributes.extend(span("", {"user.id": "bob"}).attributes)
     kept = lettered(tmp_path, journaled(tmp_path, traces(by_event)), "default")

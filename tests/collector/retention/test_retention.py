@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from otlp_builders import log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess, add_key, running
-from visits import DAY, erased, interaction, proof, send
+from visits import DAY, erased, interaction, send
 
 from collector.access.keys import Scope
 from collector.query.questions import QueryFailedError
@@ -153,7 +153,7 @@ def test_erased_from_the_archive(tmp_path: Path) -> None:
         send(collector, [traces(other, alone)])
     with running(data, *QUICK) as collector:
         wait_until(lambda: not collector.ask("SELECT 1 FROM otel.sessions"), collector)
-        told = proof(collector, "--user", "ann")
+        [told] = erased(collector, "ann")
         assert told["removed"] == {"archived_traces": 3}
         assert told["left"]["archive"] == 0
         rows = collector.ask("SELECT user_id FROM otel.archived_interactions")

@@ -74,14 +74,15 @@ def archived(archive: Archive, engine: Any, tenant: str) -> int:
 
 def insert(engine: Any, tenant: str, name: str) -> None:
     """Insert a span of ten days ago as others do, past the journal."""
-    sql = "INSERT INTO otel.otel_traces (Timestamp, Tenant, SpanName) SELECT now() - INTERVAL 10 DAY, {t:String}, {n:String}"
+    into = "INSERT INTO otel.otel_traces (Timestamp, Tenant, SpanName)"
+    sql = f"{into} SELECT now() - INTERVAL 10 DAY, {{t:String}}, {{n:String}}"
     engine.database.command(sql, {"t": tenant, "n": name})
 
 
 def test_rows_of_others_that_come_meanwhile(
     engine: Any, tmp_path: Path, request_of: Callable[..., Request], archive: Watched, tenant: str
 ) -> None:
-    """Rows that somebody inserts by SQL while their day is archived are not deleted with it: the next round has them."""
+    """Rows that somebody inserts by SQL while their day is archived are not deleted with it, but in the next round."""
     store(engine, tmp_path, request_of, tenant)
     insert(engine, tenant, "before")
     archive.then = lambda: insert(engine, tenant, "meanwhile")
