@@ -147,7 +147,8 @@ def test_an_erasure_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     others = letter(data, [traces(span("hers", {"user.id": ANN}))], tenant="other")
     collector.start()
     deadline = time.monotonic() + 60
-    while collector.ask("SELECT count() AS n FROM otel.archived_traces") != [{"n": 2}]:
+    gone = "SELECT (SELECT count() FROM otel.archived_traces) AS n, (SELECT count() FROM otel.sessions) AS s"
+    while collector.ask(gone) != [{"n": 2, "s": 2}]:  # the retention is done, which would wait for the erasure
         assert time.monotonic() < deadline, collector.log.read_text()[-2000:]
         time.sleep(0.1)
     with plain_client() as client:
