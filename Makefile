@@ -55,7 +55,7 @@ bench: $(READY) ## measure the cost beside Rotel, the sustained rate, and an int
 
 chaos: $(READY) ## kill, cut power, damage, slow and fuzz the collector for an hour (CHAOS_SECONDS), then count
 	@PYTHONPATH=tests/support $(BIN)/python tests/crash/chaos.py --seconds $${CHAOS_SECONDS:-3600}
-	@CHAOS_ROUNDS=8 FUZZ_BODIES=1000 $(BIN)/python -m pytest -q tests/crash tests/collector/receive/test_wire.py tests/collector/receive/test_otlp_json.py
+	@CHAOS_ROUNDS=8 FUZZ_BODIES=1000 $(BIN)/python -m pytest -q tests/crash tests/collector/erasure tests/collector/receive/test_wire.py tests/collector/receive/test_otlp_json.py
 
 lock: $(READY) ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv

@@ -22,7 +22,7 @@ from collector.load.dead_letters import DeadLetters, Letter
 from collector.query.questions import NotRunningError
 from collector.request import Request, Signal
 
-STEP = max(1, 7 // int(os.environ.get("CHAOS_ROUNDS", "1")))  # steps by which each life is longer than the one before
+STEP = max(1, 16 // int(os.environ.get("CHAOS_ROUNDS", "1")))  # steps by which each life is longer than the one before
 QUICK = ("--batch-seconds", "0.1")
 ANN = "ann's 100%"
 # Counts what the thread in question does that lasts, statements and files, and ends the process behind one of these.

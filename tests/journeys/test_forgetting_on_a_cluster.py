@@ -47,8 +47,9 @@ def clustered(tmp_path: Path) -> Iterator[Clustered]:
     """Two users, and something old, on two shards that one engine plays."""
     server = ClickHouseServer(tmp_path / "server", shards=2)
     server.start()
-    on_cluster = ("--clickhouse-url", server.url, "--clickhouse-cluster", "main", "--batch-seconds", "0.1")
-    with running(tmp_path / "data", *on_cluster) as collector:
+    on_cluster = ("--clickhouse-url", server.url, "--clickhouse-cluster", "main")
+    flags = ("--batch-seconds", "0.1", "--retention-days", "90")
+    with running(tmp_path / "data", *on_cluster, *flags) as collector:
         old = traces(interaction("event", "s-old", "bob", at=time.time_ns() - 200 * DAY, trace=BOB))
         send(collector, [old, *visit("ann", "s-ann", ANN), *visit("bob", "s-bob", BOB)])
         yield Clustered(collector, server)

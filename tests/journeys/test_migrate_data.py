@@ -131,7 +131,7 @@ def test_killed_on_the_way(kept: tuple[Path, dict[str, Any]], data: Path, empty:
     """Killed again and again, between a piece and its note and within a piece: in the end everything is there once."""
     empty.faults(slow=0.15)
     kills = 0
-    for seconds in (0.0, 0.05, 0.1, 0.2, 0.3):
+    for seconds in (0.0, 0.1, 0.3):
         before = len(journey(data))
         process = subprocess.Popen(command(data, empty.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
@@ -142,8 +142,8 @@ def test_killed_on_the_way(kept: tuple[Path, dict[str, Any]], data: Path, empty:
         kills += process.poll() is None
         process.kill()
         process.wait()
-    assert kills > 2
-    empty.faults(lie=0.5)  # it happens, and an error is answered
+    assert kills > 1
+    empty.faults(lie=0.3)  # it happens, and an error is answered
     for _ in range(40):
         if (done := run(data, empty.url)).returncode == 0:
             break

@@ -228,6 +228,7 @@ def test_killed(worker: Worker, collector: GrpcCollector) -> None:
     before = len(worker.done())
     worker.ask(8)
     worker.wait(before + 8)
+    worker.settle()
     assert worker.terminate() == 0, worker.log.read_text()
     send_what_is_left()
     arrived, done = parts_by_run(collector), worker.done()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -74,15 +75,16 @@ def test_a_shared_session(collector: CollectorProcess) -> None:
 
 
 def test_strange_ids(collector: CollectorProcess) -> None:
-    """An id is compared letter by letter, whatever it is made of."""
-    users = [*STRANGE, *(f"{each}x" for each in STRANGE)]
+    """An id is compared letter by letter, whatever it is made of; `make chaos` tries them all, this a third."""
+    strange = STRANGE if "CHAOS_ROUNDS" in os.environ else STRANGE[::3]
+    users = [*strange, *(f"{each}x" for each in strange)]
     send(collector, together([visit(user, f"s-{user}", secrets.token_hex(16)) for user in users]))
     assert counts(collector) == {table: rows * len(users) for table, rows in ROWS.items()}
-    for user, told in zip(STRANGE, erased(collector, *STRANGE), strict=True):
+    for user, told in zip(strange, erased(collector, *strange), strict=True):
         assert (told["state"], told["removed"]) == ("done", ROWS), user
-    assert counts(collector) == {table: rows * len(STRANGE) for table, rows in ROWS.items()}
+    assert counts(collector) == {table: rows * len(strange) for table, rows in ROWS.items()}
     left = {each["u"] for each in collector.ask("SELECT DISTINCT UserId AS u FROM otel.otel_traces")}
-    assert left - {""} == {f"{each}x" for each in STRANGE}
+    assert left - {""} == {f"{each}x" for each in strange}
     assert len(set(totals(collector).values())) == 1
 
 
