@@ -176,7 +176,8 @@ def test_active_sessions_agree_with_the_view(engine: Any) -> None:
     active = "SELECT count(), countIf(startsWith(session_id, 'h-')) FROM otel.sessions WHERE status = 'active'"
     ((everyone, ours),) = engine.ask(active)
     assert ours == 4
-    assert engine.ask(questions.text("active_sessions")) == [(everyone,)]
+    [(counted,)] = engine.ask(questions.text("active_sessions"))
+    assert engine.ask(active)[0][0] <= counted <= everyone  # one of another test may have become idle meanwhile
 
 
 class Stages:
