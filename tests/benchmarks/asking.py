@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from measure import percentile
@@ -19,10 +20,16 @@ from seed import DAYS, SEED, kept
 
 from collector.clickhouse import EMBEDDED_FOLDER, ClickHouse
 from collector.query import questions
+from collector.query.api.asking import Api
+from collector.query.api.interactions import history
 from collector.query.clickhouse_http.embedded import Chunk, Session, quoted
 from collector.query.clickhouse_http.query_error import QueryError
 from collector.query.clickhouse_http.query_settings import Caps
-from collector.query.reader import Span
+from collector.query.reader import EmbeddedReader, Span
+from collector.query.viewer import EVERYBODY
+
+if TYPE_CHECKING:
+    from collector.query.api.door import Door
 
 TIMES, PATIENCE_SECONDS = 40, 20.0  # so often each, or as often as fits in the time
 FEWEST = 3
@@ -65,6 +72,7 @@ class Question:
     about: Callable[[World], Values] = lambda _: {}
     goal_ms: float | None = None
     knows_when: bool = False  # asks when the session was first, as /api does, and then opens these days only
+    page: bool = False  # is a page of /api about a user, with what it takes to make one
 
 
 @dataclass(slots=True)
@@ -86,8 +94,9 @@ class Answers:
         verdict = (
             "" if goal is None else f"p95 < {goal:,.0f} ms: {'held' if p95 < goal and not self.failed else 'MISSED'}"
         )
-        times = [f"{value:,.1f}" for value in (median(self.ms), p95, max(self.ms), median(self.plan_ms))]
-        read = [f"{median(self.rows):,.0f}", f"{median(self.bytes) / 1e6:,.1f}"]
+        times = [f"{value:,.1f}" for value in (median(self.ms), p95, max(self.ms))]
+        times.append(f"{median(self.plan_ms):,.1f}" if self.plan_ms else "")
+        read = [f"{median(self.rows):,.0f}", f"{median(self.bytes) / 1e6:,.1f}"] if self.rows else ["", ""]
         return [str(len(self.ms)), *times, *read, " ".join(filter(None, (verdict, self.failed)))]
 
 
@@ -101,7 +110,9 @@ def asked() -> Iterator[Question]:
     yield Question("… of one that is not there", questions.text("journey"), lambda _: {"session": NOBODY})
     yield Question("row of a session", SESSION, session)
     yield Question("history of a user with many sessions", HISTORY, lambda w: {"user": w.chance.choice(w.heavy)}, 100)
+    yield Question("… as a page of /api", "", lambda w: {"user": w.chance.choice(w.heavy)}, page=True)
     yield Question("history of any user", HISTORY, lambda w: {"user": w.chance.choice(w.light)}, 100)
+    yield Question("… as a page of /api", "", lambda w: {"user": w.chance.choice(w.light)}, page=True)
     yield Question("… of one that is not there", HISTORY, lambda _: {"user": NOBODY})
     yield Question("overview, 24 h", questions.text("overview"), lambda w: w.time(1), 200)
     yield Question("stats, 7 days", questions.text("stats"), lambda w: w.time(7), 100)
@@ -147,6 +158,8 @@ def answers(folder: Path, question: Question, world: World) -> Answers:
     """Ask once to warm up, about something else, and then to measure; a question that fails is not asked again."""
     path, found = os.path.realpath(folder / EMBEDDED_FOLDER), Answers()
     deadline = time.monotonic() + PATIENCE_SECONDS
+    if question.page:
+        return pages(path, question, world)
     try:
         ask(path, question.sql, parameters(question, world), knows_when=question.knows_when)
         while len(found.ms) < TIMES and (time.monotonic() < deadline or len(found.ms) < FEWEST):
@@ -158,6 +171,21 @@ def answers(folder: Path, question: Question, world: World) -> Answers:
             found.plan_ms.append(timed(path, f"EXPLAIN PIPELINE {question.sql}", parameters(question, world))[0])
     except QueryError as error:
         found.failed = error.name
+    return found
+
+
+def pages(path: str, question: Question, world: World) -> Answers:
+    """Let /api make pages about users, once to warm up; what it asks for one, ClickHouse does not count together."""
+    reader, found = EmbeddedReader(path, Caps(threads=THREADS)), Answers()
+    api = Api(reader, cast("Door", None), lambda _: None)  # nobody comes through the door here
+    try:
+        for _ in range(TIMES + 1):
+            began = time.perf_counter()
+            asyncio.run(history(api, viewer=EVERYBODY, user_id=question.about(world)["user"], cursor=""))
+            found.ms.append((time.perf_counter() - began) * 1000)
+    finally:
+        reader.close()
+    found.ms.pop(0)
     return found
 
 

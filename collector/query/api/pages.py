@@ -13,7 +13,7 @@ from collector.query.viewer import Viewer
 
 _DAY: Final = 86_400 * SECOND
 _REACHES: Final = (_DAY, 8 * _DAY, 64 * _DAY)  # nanoseconds; where a page is not full then, all there is
-_REACHES_INDEXED: Final = (8 * _DAY,)  # who is there every day is found in the last of them, others by the index
+_REACHES_INDEXED: Final = (_DAY,)  # who is there every day is found in the last of them, others by the index
 _LATEST: Final = (1 << 63) - 1
 
 

@@ -4,7 +4,7 @@
 -- sessions beyond some 60,000 are estimates. Tokens count once, as in tokens_and_cost.
 WITH
   (
-    SELECT mapSort(mapFromArrays(groupArray(model), groupArray(map('calls', calls, 'input_tokens', input, 'output_tokens', output))))
+    SELECT mapSort(mapFromArrays(groupArray(CAST(model, 'String')), groupArray(map('calls', calls, 'input_tokens', input, 'output_tokens', output))))
     FROM
     (
       SELECT used.1 AS model, sum(used.2) AS calls, sum(used.3) AS input, sum(used.4) AS output
@@ -17,10 +17,9 @@ WITH
         FROM
         (
           SELECT
-            Tenant,
-            SessionId,
+            cityHash64(Tenant, SessionId) AS session,
             InteractionType AS type,
-            CAST(if(ResponseModel != '', ResponseModel, Model), 'String') AS model,
+            if(ResponseModel != '', ResponseModel, Model) AS model,
             count() AS calls,
             sum(InputTokens) AS input,
             sum(OutputTokens) AS output,
@@ -29,9 +28,9 @@ WITH
           WHERE InteractionType IN ('assistant_response', 'generation') AND InputTokens + OutputTokens > 0
             AND ({tenant:String} = '' OR Tenant = {tenant:String})
             AND Timestamp >= {since:DateTime64(9, 'UTC')} AND Timestamp < {until:DateTime64(9, 'UTC')}
-          GROUP BY Tenant, SessionId, type, model
+          GROUP BY session, type, model
         )
-        GROUP BY Tenant, SessionId
+        GROUP BY session
       )
       ARRAY JOIN if(counted = 'generation', of_calls, of_answers) AS used
       GROUP BY model
