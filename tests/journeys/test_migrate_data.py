@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,47 @@ ASKED = {
     "notes": "SELECT * FROM otel.error_resolutions FINAL ORDER BY ALL",
     "settings": "SELECT tenant, session_idle_seconds FROM otel.tenant_settings FINAL ORDER BY ALL",
 }
+# Ends the process at one moment of one of the pieces it sends: behind the note that it begins, while the target has it
+# in hand, before the note that it is there, or behind that one.
+KILLED = """
+import os, signal, threading
+from collector import clickhouse, transfer
+
+last, moment = os.environ["KILL_AT"].split(" ", 1)
+sent = 0
+
+
+def end():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def then(call, now):
+    def wrapped(*args):
+        value = call(*args)
+        if sent == int(last) and moment == now:
+            end()
+        return value
+    return wrapped
+
+
+def insert(*args):
+    global sent
+    sent += 1
+    if sent == int(last) and moment == "begun":
+        end()
+    if sent == int(last) and moment == "in hand":
+        threading.Timer(0.1, end).start()
+    insert_file(*args)
+
+
+insert_file = clickhouse.ClickHouse.insert_file
+clickhouse.ClickHouse.insert_file = then(insert, "sent")
+transfer.Journey.finish = then(transfer.Journey.finish, "noted")
+
+from collector.__main__ import main
+
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -127,23 +168,21 @@ def test_reads_the_same(kept: tuple[Path, dict[str, Any]], data: Path, empty: Cl
     assert "1 of these differ" in done.stderr
 
 
-def test_killed_on_the_way(kept: tuple[Path, dict[str, Any]], data: Path, empty: ClickHouseServer) -> None:
+def test_killed_on_the_way(
+    kept: tuple[Path, dict[str, Any]], data: Path, empty: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed again and again, between a piece and its note and within a piece: in the end everything is there once."""
-    empty.faults(slow=0.15)
-    kills = 0
-    for seconds in (0.0, 0.1, 0.3):
+    script = data.with_name("killed.py")
+    script.write_text(KILLED)
+    empty.faults(slow=0.2)
+    for last, moment in ((2, "begun"), (3, "in hand"), (4, "sent"), (3, "noted")):
         before = len(journey(data))
-        process = subprocess.Popen(command(data, empty.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while len(journey(data)) < before + 5 and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        time.sleep(seconds)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-    assert kills > 1
-    empty.faults(lie=0.3)  # it happens, and an error is answered
+        monkeypatch.setenv("KILL_AT", f"{last} {moment}")
+        done = subprocess.run([sys.executable, script, *command(data, empty.url)[3:]], check=False, capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert len(journey(data)) > before
+    assert not any("model_prices" in str(each) for each in journey(data))  # there is more to come
+    empty.faults(lie=0.5)  # it happens, and an error is answered
     for _ in range(40):
         if (done := run(data, empty.url)).returncode == 0:
             break
