@@ -35,7 +35,7 @@ class _Nursery:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, __file__, str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         theirs.close()
         self._lock = threading.Lock()
         atexit.register(self._end)
@@ -64,16 +64,18 @@ class Forked:
         what = {"arguments": list(arguments), "environment": environment, "folder": os.getcwd()}  # noqa: PTH109 - a text
         self.pid = _nursery().ask(what, [1, stderr])
         self.returncode: int | None = None
-        self._ended = os.pidfd_open(self.pid)
+        self._file = os.pidfd_open(self.pid)
+        self._ended = select.poll()
+        self._ended.register(self._file, select.POLLIN)
 
     def poll(self) -> int | None:
         """Return how it ended, None while it runs."""
         return self._ask(0)
 
     def _ask(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._ended], [], [], seconds)[0]:
+        if self.returncode is None and self._ended.poll(None if seconds is None else seconds * 1000):
             self.returncode = _nursery().ask({"ended": self.pid})
-            os.close(self._ended)
+            os.close(self._file)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
