@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _KINDS = {
 _SECONDS = re.compile(r"\d+(\.\d+)?")
 _DAYS = re.compile(r"\d{1,5}")
 _MOST_DAYS = 36_500
+_OF_SECONDS = ("tenant=seconds", _SECONDS, math.ulp(0.0), 365 * _DAY)  # more than none
+_OF_DAYS = ("name=days", _DAYS, 0, _MOST_DAYS)
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@,*]+")
 CLUSTER_NAME = re.compile(r"[A-Za-z_][\w.-]{0,62}|\{[A-Za-z_]\w{0,62}\}", re.ASCII)
 _LEAST_MEMORY_MIB = 768  # of the embedded ClickHouse; small batches go with less, large ones are not promised
@@ -304,39 +307,30 @@ class Settings(BaseSettings):
     @classmethod
     def _idle_times(cls, given: str) -> str:
         """Refuse what is no list of tenant=seconds."""
-        for each in filter(None, given.split(",")):
-            tenant, equals, seconds = each.partition("=")
-            if not (
-                tenant.strip() and equals and _SECONDS.fullmatch(seconds.strip()) and 0 < float(seconds) <= 365 * _DAY
-            ):
-                raise ValueError("it is tenant=seconds, and of several with commas between them")
+        _pairs(given, *_OF_SECONDS)
         return given
 
     @property
     def idle_seconds_of_tenant(self) -> dict[str, float]:
         """After how many seconds a session is abandoned, for tenants that have a time of their own."""
-        pairs = (each.partition("=") for each in filter(None, self.tenant_idle_seconds.split(",")))
-        return {tenant.strip(): float(seconds) for tenant, _, seconds in pairs}
+        return {tenant: float(seconds) for tenant, seconds in _pairs(self.tenant_idle_seconds, *_OF_SECONDS)}
 
     @field_validator("tenant_retention_days", "type_retention_days")
     @classmethod
     def _days(cls, given: str) -> str:
         """Refuse what is no list of name=days."""
-        for each in filter(None, given.split(",")):
-            name, equals, days = each.partition("=")
-            if not (name.strip() and equals and _DAYS.fullmatch(days.strip()) and int(days) <= _MOST_DAYS):
-                raise ValueError("it is name=days, and of several with commas between them")
+        _pairs(given, *_OF_DAYS)
         return given
 
     @property
     def days_of_tenant(self) -> dict[str, int]:
         """For how many days what is kept, for tenants that have days of their own; 0 is for ever."""
-        return _numbers(self.tenant_retention_days)
+        return {tenant: int(days) for tenant, days in _pairs(self.tenant_retention_days, *_OF_DAYS)}
 
     @property
     def days_of_type(self) -> dict[str, int]:
         """Likewise for types."""
-        return _numbers(self.type_retention_days)
+        return {kind: int(days) for kind, days in _pairs(self.type_retention_days, *_OF_DAYS)}
 
     @field_validator("clickhouse_url")
     @classmethod
@@ -401,9 +395,24 @@ class Settings(BaseSettings):
         return self
 
 
-def _numbers(given: str) -> dict[str, int]:
-    pairs = (each.partition("=") for each in filter(None, given.split(",")))
-    return {name.strip(): int(number) for name, _, number in pairs}
+def _pairs(given: str, form: str, number: re.Pattern[str], least: float, most: float) -> list[tuple[str, str]]:
+    """Read a list of name=number.
+
+    Args:
+        given: the list, with commas between its members.
+        form: what is said that a member is.
+        number: how one is written.
+        least: what it is at least.
+        most: what it is at most.
+
+    Raises:
+        ValueError: a member is none.
+    """
+    pairs = [each.partition("=") for each in given.split(",") if each]
+    named = [(name.strip(), text.strip()) for name, _, text in pairs]
+    if not all(name and number.fullmatch(text) and least <= float(text) <= most for name, text in named):
+        raise ValueError(f"it is {form}, and of several with commas between them")
+    return named
 
 
 @dataclass(frozen=True, slots=True)

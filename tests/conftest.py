@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import small_disk
+from prepared import put_engine
 from processes import CollectorProcess, running
 from server_process import ClickHouseServer
 
@@ -22,8 +23,18 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
 
 
 @pytest.fixture
+def bare(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    """A ClickHouse server that has nothing."""
+    made = ClickHouseServer(tmp_path / "server")
+    made.start()
+    yield made
+    made.kill()
+
+
+@pytest.fixture
 def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    """A ClickHouse server."""
+    """A ClickHouse server with our schema and no rows."""
+    put_engine(tmp_path / "server")
     made = ClickHouseServer(tmp_path / "server")
     made.start()
     yield made

@@ -36,23 +36,30 @@ class ApiClient:
             base_url=self._url, headers=headers, timeout=_PATIENCE, trust_env=False, verify=context or False
         )
 
-    def ask(self, path: str, parameters: Mapping[str, Any]) -> Any:
-        """Return what JSON an answer holds.
+    def ask(
+        self, path: str, parameters: Mapping[str, Any] | None = None, *, method: str = "GET", body: Any = None
+    ) -> Any:
+        """Return what JSON an answer holds; a `body` is sent as JSON.
 
         Raises:
             StartError: the collector says that a parameter is wrong.
-            ApiError: it says anything else, or breaks off.
+            ApiError: it says anything else, or breaks off; or who answers is no collector.
             NotRunningError: nobody answers.
         """
-        with self.stream(path, parameters) as reply:
-            return json.loads(reply.read())
+        with self.stream(path, parameters, method=method, body=body) as reply:
+            try:
+                return json.loads(reply.read())
+            except ValueError as error:
+                raise ApiError(f"{self._url} does not answer as a collector does") from error
 
     @contextlib.contextmanager
-    def stream(self, path: str, parameters: Mapping[str, Any]) -> Iterator[httpx.Response]:
+    def stream(
+        self, path: str, parameters: Mapping[str, Any] | None = None, *, method: str = "GET", body: Any = None
+    ) -> Iterator[httpx.Response]:
         """Give an answer whose body is still to be read; raises as `ask`."""
         try:
-            with self._http.stream("GET", path, params=dict(parameters)) as reply:
-                if reply.status_code != httpx.codes.OK:
+            with self._http.stream(method, path, params=parameters, json=body) as reply:
+                if not reply.is_success:
                     raise _told(reply)
                 yield reply
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -89,9 +96,9 @@ def _told(reply: httpx.Response) -> CollectorError:
     if reply.status_code in _BAD_INPUT:
         return StartError(said)
     if reply.status_code in _NO_KEY:
-        return ApiError(
-            said.partition("; hint:")[0], hint="give a key that may read this with --key or OTEL_INTERACTIONS_KEY"
-        )
+        verb = "read" if reply.request.method == "GET" else "do"
+        hint = f"give a key that may {verb} this with --key or {settings.ENVIRONMENT_PREFIX}KEY"
+        return ApiError(said.partition("; hint:")[0], hint=hint)
     if reply.status_code == httpx.codes.NOT_FOUND:
         return ApiError(said, hint="is it a collector, and of this version?")
     return ApiError(said)

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-import httpx
 import typer
 
-from collector import datadir, settings, tls
-from collector.cli.options import AsJson, errors_as_sentences, print_json, with_settings
+from collector import settings
+from collector.cli.api_client import ApiClient, api_client, with_api
+from collector.cli.options import AsJson, errors_as_sentences, key_option, print_json
 from collector.errors import CollectorError, StartError
 from collector.query import show
 
 _POLL_SECONDS = 0.2
-_asking = with_settings("data_dir", "host", "http_port", "tls_ca", "tls_cert", "tls_key")
-
-_Key = Annotated[
-    str,
-    typer.Option(
-        "--key",
-        envvar=settings.ENVIRONMENT_PREFIX + "KEY",
-        metavar="text",
-        show_default=False,
-        show_envvar=False,
-        help=f"Key with the scope admin, where the collector asks for one (env {settings.ENVIRONMENT_PREFIX}KEY).",
-    ),
-]
+_ERASURES = "/api/erasures"
 
 
 class NotErasedError(CollectorError):
-    """The collector does not erase, or cannot be asked."""
+    """Not everything of the user's is gone, or nothing is."""
 
 
 @errors_as_sentences
-@_asking
+@with_api
 def erase(  # noqa: PLR0917 - typer names them all
     chosen: settings.Settings,
     user: Annotated[str, typer.Option("--user", metavar="ID", help="The user's id.")] = "",
@@ -52,75 +38,26 @@ def erase(  # noqa: PLR0917 - typer names them all
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether that is meant.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List what was or is to be erased, instead.")] = False,
     as_json: AsJson = False,
-    key: _Key = "",
+    key: Annotated[str, key_option("admin")] = "",
 ) -> None:
     """Erase a user everywhere, for good, and print the proof that nothing is left.
 
     The running collector does it, and goes on after a restart; Ctrl-C only ends the waiting. Exit code 1 if nothing
     names the user, or if rows are left whose value is the id and of which nobody knows whose they are.
     """
-    with _office(chosen, key) as office:
+    with api_client(chosen, key) as client:
         if listed:
-            _show_all(office.erasures(), as_json=as_json)
+            _show_all(client.ask(_ERASURES)["erasures"], as_json=as_json)
             return
         if not user:
             raise StartError("nobody is named", hint="--user ID, or --list")
         if not yes and not typer.confirm(f"Erase everything of user {user!r} for good?"):
             raise NotErasedError("nothing was erased")
-        _end(_followed(office, office.ask(user, tenant, everywhere=everywhere)), user, as_json=as_json)
+        wanted = {"user_id": user, "tenant": tenant, "everywhere": everywhere}
+        _end(_followed(client, client.ask(_ERASURES, method="POST", body=wanted)), user, as_json=as_json)
 
 
-class _Office:
-    """The collector, as it is asked to erase."""
-
-    def __init__(self, http: httpx.Client) -> None:
-        self._http = http
-
-    def ask(self, user: str, tenant: str, *, everywhere: bool) -> dict[str, Any]:
-        body = {"user_id": user, "tenant": tenant, "everywhere": everywhere}
-        return self._answer("POST", "/api/erasures", body)
-
-    def erasure(self, identity: str) -> dict[str, Any]:
-        return self._answer("GET", f"/api/erasures/{identity}")
-
-    def erasures(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._answer("GET", "/api/erasures")["erasures"]
-        return found
-
-    def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        try:
-            reply = self._http.request(method, path, json=body)
-            told: dict[str, Any] = reply.json()
-        except httpx.TransportError as error:
-            raise NotErasedError(
-                f"no collector answers at {self._http.base_url}: {error}", hint="start it: it erases what it keeps"
-            ) from error
-        except ValueError as error:
-            raise NotErasedError(f"{self._http.base_url} does not answer as a collector does") from error
-        if reply.is_error:
-            raise NotErasedError(str(told.get("detail", reply.status_code)))
-        return told
-
-
-@contextlib.contextmanager
-def _office(chosen: settings.Settings, key: str) -> Iterator[_Office]:
-    """Find the collector to ask: an address given, else where the one of this data directory says it listens."""
-    running = {} if {"host", "http_port"} & chosen.model_fields_set else datadir.endpoints(chosen.data_dir)
-    context = tls.of_client(chosen, running.get("certificate"))
-    address = running.get("http", datadir.address(chosen.host, chosen.http_port))
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    url = f"{'https' if context else 'http'}://{address}"
-    with httpx.Client(
-        base_url=url,
-        headers=headers,
-        timeout=60,
-        trust_env=False,
-        verify=context or False,
-    ) as http:
-        yield _Office(http)
-
-
-def _followed(office: _Office, job: dict[str, Any]) -> dict[str, Any]:
+def _followed(client: ApiClient, job: dict[str, Any]) -> dict[str, Any]:
     """Wait until it ended, and say meanwhile what it waits for."""
     typer.echo(f"erasure {job['id']}", err=True)
     said = ""
@@ -129,7 +66,7 @@ def _followed(office: _Office, job: dict[str, Any]) -> dict[str, Any]:
             typer.echo(f"{job['step']}: {job['note']}", err=True)
             said = job["note"]
         time.sleep(_POLL_SECONDS)
-        job = office.erasure(job["id"])
+        job = client.ask(f"{_ERASURES}/{job['id']}")
     return job
 
 

@@ -24,7 +24,7 @@ from collector.cli.options import FAILED, AsKey, errors_as_sentences
 from collector.cli.times import Days, Since, Until, times
 from collector.cli.whole_file import STDOUT, whole_file
 from collector.errors import StartError
-from collector.query.export import TOTAL, Format, What
+from collector.query.kinds import TOTAL, Format, What
 
 _ENDINGS: Final = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 

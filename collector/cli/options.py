@@ -17,17 +17,21 @@ USAGE, FAILED = 2, 1  # exit codes: wrong settings or arguments; it ran and fail
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
-AsKey = Annotated[
-    str,
-    typer.Option(
+
+def key_option(scope: str) -> Any:
+    """Make the option of the key to show; `scope` is what it has to allow."""
+    variable = settings.ENVIRONMENT_PREFIX + "KEY"
+    return typer.Option(
         "--key",
-        envvar=settings.ENVIRONMENT_PREFIX + "KEY",
+        envvar=variable,
         metavar="text",
         show_default=False,
         show_envvar=False,
-        help=f"Key with the scope read, where the collector asks for one (env {settings.ENVIRONMENT_PREFIX}KEY).",
-    ),
-]
+        help=f"Key with the scope {scope}, where the collector asks for one (env {variable}).",
+    )
+
+
+AsKey = Annotated[str, key_option("read")]
 
 
 def errors_as_sentences(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -120,23 +120,23 @@ def _may_name(place: Place) -> bool:
 
 def named(place: Place, names: Names) -> str:
     """Write the condition for rows that name the user."""
-    listed, user = _listed(names.user), "{user:String}"
-    conditions = [f"{column} = {user}" for column in (place.column(_USER),) if column and _is_text(place, column)]
-    conditions += [f"mapExists((k, v) -> v = {user} AND k IN {listed}, {each})" for each in place.maps]
-    conditions += [
-        f"arrayExists(m -> mapExists((k, v) -> v = {user} AND k IN {listed}, m), {each})" for each in place.inner_maps
-    ]
-    return _any(conditions)
+    return _names(place, names, "= {user:String}")
 
 
 def others(place: Place, names: Names) -> str:
     """Write the condition for rows that name somebody else; their column alone says nothing of who sent them."""
-    listed, other = _listed(names.user), "NOT IN ('', {user:String})"
-    conditions = [f"{column} {other}" for column in (place.column(_USER),) if column and _is_text(place, column)]
-    conditions += [f"mapExists((k, v) -> v {other} AND k IN {listed}, {each})" for each in place.maps]
-    conditions += [
-        f"arrayExists(m -> mapExists((k, v) -> v {other} AND k IN {listed}, m), {each})" for each in place.inner_maps
-    ]
+    return _names(place, names, "NOT IN ('', {user:String})")
+
+
+def _names(place: Place, names: Names, who: str) -> str:
+    """Write the condition for rows that name somebody; `who` is what a name compares with, as SQL behind it."""
+
+    def inside(attributes: str) -> str:
+        return f"mapExists((k, v) -> v {who} AND k IN {_listed(names.user)}, {attributes})"
+
+    conditions = [f"{column} {who}" for column in (place.column(_USER),) if column and _is_text(place, column)]
+    conditions += [inside(each) for each in place.maps]
+    conditions += [f"arrayExists(m -> {inside('m')}, {each})" for each in place.inner_maps]
     return _any(conditions)
 
 

@@ -21,6 +21,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from collector.background import Background
 from collector.clickhouse import ClickHouse
 from collector.erasure.archived import Archived
 from collector.erasure.jobs import RUNNING, Job, Jobs, State
@@ -28,7 +29,6 @@ from collector.erasure.otlp import Sieve
 from collector.erasure.paper import Paper
 from collector.erasure.person import Person
 from collector.erasure.rows import Rows
-from collector.errors import first_line
 from collector.load.gate import Gate
 from collector.retention.archive import Archive
 
@@ -64,34 +64,24 @@ class Surroundings:
     freeze: Callable[[], None]
 
 
-class Eraser:
+class Eraser(Background):
     """The thread."""
 
     def __init__(self, jobs: Jobs, around: Surroundings) -> None:
-        """Nothing runs before `start`."""
+        """Nothing runs before `start`, which goes on with what is on record."""
+        super().__init__("erasure")
         self._jobs, self._around = jobs, around
-        self._stop, self._wake = threading.Event(), threading.Event()
-        self._trouble = ""
-        self._thread = threading.Thread(target=self._run, name="erasure", daemon=True)
-
-    def start(self) -> None:
-        """Go on with what is on record, then wait for more."""
-        self._thread.start()
+        self._wake = threading.Event()
 
     def wake(self) -> None:
         """Say that something was put on record."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End soon; a statement that runs is not waited for longer than a moment, as it may be done again."""
+        """End soon, even while there is nothing to do."""
         self._stop.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
-
-    def trouble(self) -> str:
-        """Say why an erasure does not get on, "" if all goes well."""
-        return self._trouble
+        super().stop()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -103,8 +93,7 @@ class Eraser:
             except OSError as error:
                 running, troubles = True, [error]
             if troubles:  # whatever it is, it is tried again, and nobody is told that it is done
-                self._trouble = f"an erasure waits: {first_line(troubles[0])}"
-                log.warning("%s", self._trouble, exc_info=troubles[0] if log.isEnabledFor(logging.DEBUG) else None)
+                self._complain("an erasure waits", troubles[0])
             else:
                 self._trouble = ""
             if running or troubles:

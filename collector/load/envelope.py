@@ -87,10 +87,7 @@ def with_body(frame: memoryview, body: bytes) -> memoryview:
     Raises:
         ValueError: it is none.
     """
-    try:
-        request = _Request.FromString(_Segment.FromString(bytes(frame)).requests[0])
-    except (DecodeError, IndexError) as error:
-        raise ValueError("it does not read as a frame") from error
+    request = _request(frame)
     for each in Signal:
         if getattr(request, f"body_{each.value}"):
             setattr(request, f"body_{each.value}", body)
@@ -104,9 +101,13 @@ def read(frame: memoryview) -> Envelope:
     Raises:
         ValueError: it is none.
     """
-    try:
-        request = _Request.FromString(_Segment.FromString(bytes(frame)).requests[0])
-    except (DecodeError, IndexError) as error:
-        raise ValueError("it does not read as a frame") from error
+    request = _request(frame)
     bodies = (getattr(request, f"body_{each.value}") for each in Signal)
     return Envelope(request.tenant, request.received_unix_nano, request.peer, next(filter(None, bodies), b""))
+
+
+def _request(frame: memoryview) -> Any:
+    try:
+        return _Request.FromString(_Segment.FromString(bytes(frame)).requests[0])
+    except (DecodeError, IndexError) as error:
+        raise ValueError("it does not read as a frame") from error

@@ -26,6 +26,9 @@ _WINDOW_SECONDS = re.compile(r"\breplicated_deduplication_window_seconds = (\d+)
 _DEFAULT_WINDOW_SECONDS = 3600  # ClickHouse's
 _SUM = re.compile(r"^SimpleAggregateFunction\(sum, UInt64\)$")
 _NEWEST = "newest_segment"
+_ALL = (
+    2**64 - 1
+)  # rows: a limit keeps SQL around it out of the SQL within, which else is computed again for each mention
 _REPEATABLE = re.compile(r"^(?:Simple)?AggregateFunction\((?:min|max|argMin|argMax)(?:If)?, ")
 _TABLES = f"""
 SELECT name, engine, engine_full, partition_key, sorting_key, create_table_query, as_select, dependencies_table
@@ -205,7 +208,8 @@ def _steps(tables: dict[str, _Table], source: str, subquery: str) -> Iterator[St
 def _all_steps(tables: dict[str, _Table], steps: list[Step]) -> Iterator[Step]:
     for step in steps:
         yield step
-        yield from _all_steps(tables, list(_steps(tables, step.table, _rows(tables, step))))
+        rows = f"SELECT * FROM ({_rows(tables, step)}) LIMIT {_ALL}"  # noqa: S608 - the database's own SQL
+        yield from _all_steps(tables, list(_steps(tables, step.table, rows)))
 
 
 def _rows(tables: dict[str, _Table], step: Step) -> str:

@@ -20,25 +20,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from collector.query import questions
+from collector.query.kinds import Format, What
 from collector.query.reader import AskedTooMuchError, Reader, Span
 from collector.query.viewer import Viewer
-
-What = Literal["interactions", "sessions", "transcript", "errors"]
-Format = Literal["csv", "jsonl", "parquet"]
-
-MEDIA: Final[Mapping[Format, str]] = MappingProxyType(
-    {
-        "csv": "text/csv; charset=utf-8; header=present",
-        "jsonl": "application/jsonl",
-        "parquet": "application/vnd.apache.parquet",
-    }
-)
-TOTAL: Final = "x-total-rows"
-"""The header that says how many rows an export will have, as counted when it began."""
 
 ALWAYS: Final = Span(0, (1 << 63) - 1)
 _AT_ONCE: Final = 10_000

@@ -27,8 +27,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from collector import files
+from collector.background import Background
 from collector.clickhouse import ClickHouse, quoted
-from collector.errors import CollectorError, first_line
+from collector.errors import CollectorError
 from collector.retention.archive import NOTE, TIMES, Archive, Shape
 from collector.retention.rules import EVER, SPAN, Rules
 
@@ -65,7 +66,7 @@ class Unit:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-class Retention:
+class Retention(Background):
     """The thread."""
 
     def __init__(
@@ -84,34 +85,17 @@ class Retention:
         What it writes down is under `name`, as there may be other collectors of the same server. While it `waits`, an
         erasure has not ended: that has found out already from which rows it will count anew, and they have to stay.
         """
+        super().__init__("retention")
         self._connect, self._archive, self._rules, self._lock, self._keep = connect, archive, rules, lock, keep
         self._mark, self._waits, self._later = f"{_MARK}{name}-", waits, False
-        self._stop = threading.Event()
-        self._trouble = ""
-        self._thread = threading.Thread(target=self._run, name="retention", daemon=True)
-
-    def start(self) -> None:
-        """Begin the first round."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End soon; what runs may be done again."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
-
-    def trouble(self) -> str:
-        """Say why nothing goes, "" if all goes well."""
-        return self._trouble
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 with contextlib.closing(self._connect()) as database:
                     self.round(database)
-            except Exception as error:  # whatever it is, nothing is deleted for it, and it is tried again
-                self._trouble = f"rows beyond their time stay: {first_line(error)}"
-                log.warning("%s", self._trouble, exc_info=log.isEnabledFor(logging.DEBUG))
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing is deleted for it, and it is tried again
+                self._complain("rows beyond their time stay", error)
                 self._stop.wait(_AGAIN_SECONDS)
             else:
                 self._trouble = ""
@@ -148,7 +132,7 @@ class Retention:
         if note.exists():
             unit = Unit(**json.loads(note.read_text()))
             if (self._archive.folder / unit.file).exists():
-                self._delete(database, unit)
+                self._delete(database, unit, _key(database, unit.table, self._archive.shape(database, unit.table)))
             note.unlink(missing_ok=True)  # with what it says it went, too
         mine = f"startsWith(job, {quoted(self._mark)})"
         if database.rows(f"SELECT 1 FROM {_SCOPE} WHERE {mine} LIMIT 1"):  # noqa: S608 - ours
@@ -204,14 +188,14 @@ class Retention:
         if not database.rows(f"SELECT count() FROM {_SCOPE} WHERE job = {{job:String}}", unit.values)[0][0]:  # noqa: S608 - ours
             return 0
         if unit.file:
-            self._write(database, shape, unit)
-        self._delete(database, unit)
+            self._write(database, shape, unit, key)
+        self._delete(database, unit, key)
         return 1
 
-    def _write(self, database: ClickHouse, shape: Shape, unit: Unit) -> None:
+    def _write(self, database: ClickHouse, shape: Shape, unit: Unit, key: str) -> None:
         target = self._archive.folder / unit.file
         new = target.with_name(target.name + ".tmp")
-        rows = f"FROM otel.{unit.table} WHERE {_of(unit)} AND {_scoped(database, unit, shape)}"
+        rows = f"FROM otel.{unit.table} WHERE {_of(unit)} AND {_scoped(key)}"
         self._archive.write(database, shape, rows, unit.values, new)
         [(count, total)] = database.rows(f"SELECT {shape.sums} {rows}", unit.values)
         self._compare(database, shape, new, (int(count), int(total or 0)))
@@ -230,11 +214,10 @@ class Retention:
             path.unlink()
             raise NotTheSameError(f"{path.name} does not hold what was to be archived: {written} instead of {wanted}")
 
-    def _delete(self, database: ClickHouse, unit: Unit) -> None:
-        shape = self._archive.shape(database, unit.table)
+    def _delete(self, database: ClickHouse, unit: Unit, key: str) -> None:
         database.command(
             f"ALTER TABLE otel.{unit.table} DELETE IN PARTITION ID {quoted(unit.partition)} "
-            f"WHERE {unit.where} AND {_scoped(database, unit, shape)} SETTINGS mutations_sync = 2",
+            f"WHERE {unit.where} AND {_scoped(key)} SETTINGS mutations_sync = 2",
             unit.values,
         )
         (self._archive.folder / NOTE).unlink(missing_ok=True)
@@ -277,8 +260,8 @@ def _of(unit: Unit) -> str:
     return f"_partition_id = {quoted(unit.partition)} AND {unit.where}"
 
 
-def _scoped(database: ClickHouse, unit: Unit, shape: Shape) -> str:
-    return f"{_key(database, unit.table, shape)} IN (SELECT id FROM {_SCOPE} WHERE job = {{job:String}})"  # noqa: S608 - ours
+def _scoped(key: str) -> str:
+    return f"{key} IN (SELECT id FROM {_SCOPE} WHERE job = {{job:String}})"  # noqa: S608 - ours
 
 
 def _key(database: ClickHouse, table: str, shape: Shape) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,47 @@ ASKED = {
     "notes": "SELECT * FROM otel.error_resolutions FINAL ORDER BY ALL",
     "settings": "SELECT tenant, session_idle_seconds FROM otel.tenant_settings FINAL ORDER BY ALL",
 }
+# Ends the process at one moment of one of the pieces it sends: behind the note that it begins, while the target has it
+# in hand, before the note that it is there, or behind that one.
+KILLED = """
+import os, signal, threading
+from collector import clickhouse, transfer
+
+last, moment = os.environ["KILL_AT"].split(" ", 1)
+sent = 0
+
+
+def end():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def then(call, now):
+    def wrapped(*args):
+        value = call(*args)
+        if sent == int(last) and moment == now:
+            end()
+        return value
+    return wrapped
+
+
+def insert(*args):
+    global sent
+    sent += 1
+    if sent == int(last) and moment == "begun":
+        end()
+    if sent == int(last) and moment == "in hand":
+        threading.Timer(0.1, end).start()
+    insert_file(*args)
+
+
+insert_file = clickhouse.ClickHouse.insert_file
+clickhouse.ClickHouse.insert_file = then(insert, "sent")
+transfer.Journey.finish = then(transfer.Journey.finish, "noted")
+
+from collector.__main__ import main
+
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +86,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     with running(folder, "--batch-seconds", "0.1", "--tenant-idle-seconds", "acme=5") as collector:
         for number, request in enumerate(everything(2 * DAY)):
             collector.send(request)
-            if number % 5 == 0:
+            if number % 10 == 0:
                 collector.wait_until_stored()
         collector.wait_until_stored()
         error = collector.ask("SELECT trace_id, span_id FROM otel.interactions WHERE type = 'error' LIMIT 1")[0]
@@ -62,15 +102,6 @@ def data(kept: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
     """Return a copy of it: what is under way is noted in the directory."""
     shutil.copytree(kept[0], tmp_path / "da{t}a", symlinks=True)  # a name that ClickHouse takes for a pattern
     return tmp_path / "da{t}a"
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Iterator[ClickHouseServer]:
-    """A server that has nothing."""
-    made = ClickHouseServer(tmp_path / "target")
-    made.start()
-    yield made
-    made.kill()
 
 
 def command(data: Path, url: str, *more: str) -> list[str]:
@@ -97,91 +128,91 @@ def assert_same(server: ClickHouseServer, expected: dict[str, Any]) -> None:
         assert server.ask(sql) == expected[name], name
 
 
-def test_reads_the_same(kept: tuple[Path, dict[str, Any]], data: Path, empty: ClickHouseServer) -> None:
+def test_reads_the_same(kept: tuple[Path, dict[str, Any]], data: Path, bare: ClickHouseServer) -> None:
     """Everything is copied, checked, and said to be right; again, nothing is sent and all is right still.
 
     Then a row goes away on the target: it is told, by table and day, with exit code 1.
     """
-    foretold = run(data, empty.url, "--dry-run")
+    foretold = run(data, bare.url, "--dry-run")
     assert foretold.returncode == 2
     assert "--dry-run writes nothing" in foretold.stderr
-    assert empty.ask("SELECT count() AS n FROM system.databases WHERE name = 'otel'") == [{"n": 0}]
-    done = run(data, empty.url)
+    assert bare.ask("SELECT count() AS n FROM system.databases WHERE name = 'otel'") == [{"n": 0}]
+    done = run(data, bare.url)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""  # no bar where nobody looks
     assert "otel_traces 20" in done.stdout
     assert "sessions: 5 rows, ok\n" in done.stdout
     assert "DIFFERS" not in done.stdout
-    assert_same(empty, kept[1])
-    again = run(data, empty.url)
+    assert_same(bare, kept[1])
+    again = run(data, bare.url)
     assert (again.returncode, again.stdout.splitlines()[0]) == (0, "0 inserts sent")
-    assert_same(empty, kept[1])
-    foretold = run(data, empty.url, "--dry-run")
+    assert_same(bare, kept[1])
+    foretold = run(data, bare.url, "--dry-run")
     assert foretold.returncode == 0
     assert "otel_traces -> otel.otel_traces: " in foretold.stdout
     delete = "ALTER TABLE otel.otel_logs DELETE WHERE Body = 'line 3' SETTINGS mutations_sync = 2"
-    httpx.post(empty.url, content=delete).raise_for_status()
-    done = run(data, empty.url)
+    httpx.post(bare.url, content=delete).raise_for_status()
+    done = run(data, bare.url)
     assert done.returncode == 1
     assert "rows, DIFFERS, there should be" in done.stdout
     assert "1 of these differ" in done.stderr
 
 
-def test_killed_on_the_way(kept: tuple[Path, dict[str, Any]], data: Path, empty: ClickHouseServer) -> None:
+def test_killed_on_the_way(
+    kept: tuple[Path, dict[str, Any]], data: Path, server: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Killed again and again, between a piece and its note and within a piece: in the end everything is there once."""
-    empty.faults(slow=0.15)
-    kills = 0
-    for seconds in (0.0, 0.1, 0.3):
+    script = data.with_name("killed.py")
+    script.write_text(KILLED)
+    server.faults(slow=0.2)
+    for last, moment in ((2, "begun"), (3, "in hand"), (4, "sent"), (3, "noted")):
         before = len(journey(data))
-        process = subprocess.Popen(command(data, empty.url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while len(journey(data)) < before + 5 and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        time.sleep(seconds)
-        kills += process.poll() is None
-        process.kill()
-        process.wait()
-    assert kills > 1
-    empty.faults(lie=0.3)  # it happens, and an error is answered
+        monkeypatch.setenv("KILL_AT", f"{last} {moment}")
+        done = subprocess.run(
+            [sys.executable, script, *command(data, server.url)[3:]], check=False, capture_output=True
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert len(journey(data)) > before
+    assert not any("model_prices" in str(each) for each in journey(data))  # there is more to come
+    server.faults(lie=0.5)  # it happens, and an error is answered
     for _ in range(40):
-        if (done := run(data, empty.url)).returncode == 0:
+        if (done := run(data, server.url)).returncode == 0:
             break
         assert done.returncode == 1
         assert "run it again: what is there is not sent twice" in done.stderr
     assert done.returncode == 0, done.stdout
     begun = [each["begun"] for each in journey(data) if "begun" in each]
     assert len(begun) == len(set(begun))
-    assert_same(empty, kept[1])
+    assert_same(server, kept[1])
 
 
-def test_what_the_target_may_have_forgotten(data: Path, empty: ClickHouseServer) -> None:
+def test_what_the_target_may_have_forgotten(data: Path, server: ClickHouseServer) -> None:
     """A piece whose answer was lost before the target was started anew is not sent again by guess."""
-    empty.faults(lie=1)
-    assert run(data, empty.url).returncode == 1
-    before = empty.ask("SELECT count() AS n FROM otel.otel_traces")
-    empty.faults()
-    empty.kill()
-    empty.start()
-    done = run(data, empty.url)
+    server.faults(lie=1)
+    assert run(data, server.url).returncode == 1
+    before = server.ask("SELECT count() AS n FROM otel.otel_traces")
+    server.faults()
+    server.kill()
+    server.start()
+    done = run(data, server.url)
     assert done.returncode == 1
     assert "the target may not know it any more" in done.stderr
-    assert empty.ask("SELECT count() AS n FROM otel.otel_traces") == before != [{"n": 0}]
+    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == before != [{"n": 0}]
 
 
-def test_others_have_written_there(data: Path, empty: ClickHouseServer, tmp_path: Path) -> None:
+def test_others_have_written_there(data: Path, server: ClickHouseServer, tmp_path: Path) -> None:
     """A server with rows of others is refused, and untouched; with --append both are there, and both add up."""
-    with running(tmp_path / "other", "--clickhouse-url", empty.url, "--batch-seconds", "0.1") as other:
+    with running(tmp_path / "other", "--clickhouse-url", server.url, "--batch-seconds", "0.1") as other:
         other.send(traces(span("of another", {"interaction.type": "event", "session.id": "another"})))
         other.wait_until_stored()
-    done = run(data, empty.url)
+    done = run(data, server.url)
     assert done.returncode == 2
     assert "rows that did not come from here" in done.stderr
     assert "--append" in done.stderr
-    assert empty.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 1}]
-    done = run(data, empty.url, "--append")
+    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 1}]
+    done = run(data, server.url, "--append")
     assert done.returncode == 0, done.stdout + done.stderr
-    found = empty.ask("SELECT count() AS n, countIf(session_id = 'another') AS other FROM otel.sessions")
+    found = server.ask("SELECT count() AS n, countIf(session_id = 'another') AS other FROM otel.sessions")
     assert found == [{"n": 6, "other": 1}]
 
 
@@ -196,38 +227,38 @@ def test_to_a_cluster(kept: tuple[Path, dict[str, Any]], data: Path, tmp_path: P
     server.kill()
 
 
-def test_some_tables(data: Path, empty: ClickHouseServer) -> None:
+def test_some_tables(data: Path, server: ClickHouseServer) -> None:
     """--tables copies these alone, and what views make of them; a name that is none is refused with those that are."""
-    done = run(data, empty.url, "--tables", "otel_logs, nothing")
+    done = run(data, server.url, "--tables", "otel_logs, nothing")
     assert done.returncode == 2
     assert "--tables names 'nothing', which is not copied; hint: it takes otel_traces, otel_logs" in done.stderr
-    assert run(data, empty.url, "--tables", "otel_logs").returncode == 0
-    assert empty.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
-    assert empty.ask("SELECT count() AS n FROM otel.otel_logs")[0]["n"] > 8
-    assert run(data, empty.url).returncode == 0
+    assert run(data, server.url, "--tables", "otel_logs").returncode == 0
+    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
+    assert server.ask("SELECT count() AS n FROM otel.otel_logs")[0]["n"] > 8
+    assert run(data, server.url).returncode == 0
 
 
-def test_not_now(data: Path, empty: ClickHouseServer, tmp_path: Path) -> None:
+def test_not_now(data: Path, bare: ClickHouseServer, tmp_path: Path) -> None:
     """A running collector, a journal that is not loaded, no data, a bad address: a sentence each, and exit code 2."""
     with running(data):
-        done = run(data, empty.url)
+        done = run(data, bare.url)
         assert (done.returncode, "in use by another collector" in done.stderr) == (2, True)
     segment = data / "journal" / "01790000000000000000-1a2b3c4d-traces.ready"
     segment.write_bytes(b"")
-    done = run(data, empty.url)
+    done = run(data, bare.url)
     assert (done.returncode, "1 segments of the journal are not in ClickHouse yet" in done.stderr) == (2, True)
     segment.unlink()
     jobs = Jobs(data / "erasures", data / "audit.jsonl")
     asked = jobs.ask("default", "ann", "", "", everywhere=False)
-    done = run(data, empty.url)
+    done = run(data, bare.url)
     assert (done.returncode, "1 users are not erased yet; hint: start the collector" in done.stderr) == (2, True)
     jobs.finish(asked, "unknown")
     (data / "archive").mkdir(exist_ok=True)
     (data / "archive" / "unit.json").write_text("{}")
-    done = run(data, empty.url)
+    done = run(data, bare.url)
     assert (done.returncode, "a day is in the archive and not yet deleted" in done.stderr) == (2, True)
     (data / "archive" / "unit.json").unlink()
-    done = run(tmp_path / "nothing", empty.url)
+    done = run(tmp_path / "nothing", bare.url)
     assert (done.returncode, "there is no embedded ClickHouse in" in done.stderr) == (2, True)
     assert not (tmp_path / "nothing").exists()
     done = run(data, "server:8123")

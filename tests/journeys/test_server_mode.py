@@ -20,9 +20,9 @@ from collector.access.keys import Scope
 JSON = {"content-type": "application/json"}
 
 
-def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) -> None:
+def test_migrates_loads_and_answers(bare: ClickHouseServer, tmp_path: Path) -> None:
     """Schema, spans, logs, metrics and sessions arrive on the server; no SQL port; the command line asks the server."""
-    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", bare.url, "--batch-seconds", "0.2").start()
     assert "sql" not in collector.endpoints
     attributes = {"interaction.type": "event", "session.id": "remote", "list": ["a", 1, None], "nan": float("nan")}
     collector.send(traces(span("work", attributes)))
@@ -31,22 +31,22 @@ def test_migrates_loads_and_answers(server: ClickHouseServer, tmp_path: Path) ->
     collector.send(metrics(*kinds.values()))
     collector.wait_until_stored()
     assert_balanced(collector.health())
-    found = server.ask("SELECT SpanAttributes['list'] AS list, SpanAttributes['nan'] AS nan FROM otel.otel_traces")
+    found = bare.ask("SELECT SpanAttributes['list'] AS list, SpanAttributes['nan'] AS nan FROM otel.otel_traces")
     assert found == [{"list": '["a",1,null]', "nan": "NaN"}]
-    assert server.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": '{"nested":{"deep":[1]}}'}]
+    assert bare.ask("SELECT Body AS body FROM otel.otel_logs") == [{"body": '{"nested":{"deep":[1]}}'}]
     for kind in kinds:
-        found = server.ask(f"SELECT MetricName AS m, Flags AS f, Attributes['list'] AS l FROM otel.otel_metrics_{kind}")
+        found = bare.ask(f"SELECT MetricName AS m, Flags AS f, Attributes['list'] AS l FROM otel.otel_metrics_{kind}")
         assert found == [{"m": "remote", "f": 1, "l": '[1,"a"]'}], kind
     answer = subprocess.run(
         [sys.executable, "-m", "collector", "sessions", "--json"],
-        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": server.url},
+        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": bare.url},
         capture_output=True,
         check=True,
     )
     assert [json.loads(line)["session_id"] for line in answer.stdout.splitlines()] == ["remote"]
     doctor = subprocess.run(
         [sys.executable, "-m", "collector", "doctor", "--json", "--data-dir", str(collector.data_dir)],
-        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": server.url},
+        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": bare.url},
         capture_output=True,
         check=True,
     )
@@ -82,12 +82,12 @@ def test_server_away_for_a_while(server: ClickHouseServer, tmp_path: Path) -> No
     assert collector.stop() == 0
 
 
-def test_started_while_the_server_is_away(server: ClickHouseServer, tmp_path: Path) -> None:
+def test_started_while_the_server_is_away(bare: ClickHouseServer, tmp_path: Path) -> None:
     """A collector whose server was there before starts without it, twice: what it takes is stored once in the end."""
-    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", bare.url, "--batch-seconds", "0.2").start()
     collector.send(traces(span("before")))
     collector.wait_until_stored()
-    server.kill()
+    bare.kill()
     collector.send(traces(span("in-doubt")))
     collector.kill()
     for start in range(2):
@@ -99,32 +99,32 @@ def test_started_while_the_server_is_away(server: ClickHouseServer, tmp_path: Pa
         assert health["items_pending"] == start + 2
         collector.kill()
     collector.start()
-    server.start()
+    bare.start()
     collector.wait_until_stored()
     health = collector.health()
     assert health["last_error"] == ""
     assert_balanced(health)
-    found = server.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name ORDER BY name")
+    found = bare.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name ORDER BY name")
     assert found == [{"name": name, "n": 1} for name in ("before", "in-doubt", "meanwhile-0", "meanwhile-1")]
     assert collector.stop() == 0
 
 
-def test_a_server_that_comes_back_newer(server: ClickHouseServer, tmp_path: Path) -> None:
+def test_a_server_that_comes_back_newer(bare: ClickHouseServer, tmp_path: Path) -> None:
     """A server that is back with a schema we do not know is left alone; what was taken waits, and health says why."""
-    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", bare.url, "--batch-seconds", "0.2").start()
     newer = "INSERT INTO otel.schema_migrations (number, name, checksum) VALUES (9999, 'later', '')"
-    httpx.post(server.url, content=newer).raise_for_status()
+    httpx.post(bare.url, content=newer).raise_for_status()
     collector.stop()
-    server.kill()
+    bare.kill()
     collector.start()
     collector.send(traces(span("waits")))
-    server.start()
+    bare.start()
     deadline = time.monotonic() + 30
     while "the database has schema 9999" not in collector.health()["last_error"]:
         assert time.monotonic() < deadline, collector.health()
         time.sleep(0.1)
     assert collector.health()["items_pending"] == 1
-    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
+    assert bare.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
     collector.kill()
     done = subprocess.run(
         [sys.executable, "-m", "collector", "serve", "--data-dir", str(collector.data_dir), *collector.flags],

@@ -23,4 +23,9 @@ def _made() -> tempfile.TemporaryDirectory[str]:
 def put_database(data_dir: Path) -> None:
     """Put it into a data directory that has none."""
     if not (data_dir / EMBEDDED_FOLDER).exists():
-        shutil.copytree(Path(_made().name) / EMBEDDED_FOLDER, data_dir / EMBEDDED_FOLDER, symlinks=True)
+        put_engine(data_dir / EMBEDDED_FOLDER)
+
+
+def put_engine(folder: Path) -> None:
+    """Let an engine find it in this folder, which is not there yet."""
+    shutil.copytree(Path(_made().name) / EMBEDDED_FOLDER, folder, symlinks=True)

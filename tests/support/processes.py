@@ -22,6 +22,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import Me
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from prepared import put_database
+from warm import USABLE, Forked
 
 from collector import datadir
 from collector.access import keyfile, keys
@@ -49,7 +50,7 @@ class CollectorProcess:
         self.log = data_dir.with_suffix(".log")
         self.endpoints: dict[str, str] = {}
         self.key = ""  # to show, once the collector asks for one
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
 
     def launch(self, script: Path | None = None) -> None:
         """Start it, through another script where one is given; do not wait until it is ready."""
@@ -57,12 +58,16 @@ class CollectorProcess:
         if "--clickhouse-url" not in self.flags:
             put_database(self.data_dir)
         program = [str(script)] if script else self.program
-        command = [sys.executable, *program, "serve", "--data-dir", str(self.data_dir), *self.flags]
+        arguments = ["serve", "--data-dir", str(self.data_dir), *self.flags]
         for port in ("--grpc-port", "--http-port", "--sql-port"):
             if port not in self.flags:
-                command += [port, "0"]
+                arguments += [port, "0"]
+        environment = EVER | os.environ | {"PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, env=EVER | os.environ | {"PYTHONUNBUFFERED": "1"})
+            if USABLE and program == ["-m", "collector"]:
+                self.process = Forked(arguments, log.fileno(), environment)
+            else:
+                self.process = subprocess.Popen([sys.executable, *program, *arguments], stderr=log, env=environment)
         atexit.register(self.process.kill)  # where a test fails before it ends it
 
     def start(self, script: Path | None = None) -> CollectorProcess:

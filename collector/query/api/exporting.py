@@ -20,7 +20,8 @@ from starlette.types import Receive, Scope, Send
 from collector.errors import CollectorError
 from collector.query.api import problems
 from collector.query.api.problems import NotAnsweredError
-from collector.query.export import ALWAYS, MEDIA, TOTAL, Export, Format, Wanted
+from collector.query.export import ALWAYS, Export, Wanted
+from collector.query.kinds import MEDIA, TOTAL, Format
 from collector.query.reader import Reader
 from collector.query.viewer import Viewer
 

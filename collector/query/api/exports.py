@@ -10,7 +10,8 @@ from starlette.responses import Response
 from collector.query.api.asking import Asking, Reading, Since, Until, Word
 from collector.query.api.parameters import nano
 from collector.query.api.problems import RESPONSES, NotAnsweredError, Route
-from collector.query.export import ALWAYS, MEDIA, Format, Wanted, What
+from collector.query.export import ALWAYS, Wanted
+from collector.query.kinds import MEDIA, Format, What
 from collector.query.reader import Span
 
 _FILE: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}

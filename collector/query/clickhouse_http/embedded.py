@@ -7,9 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import chdb
-from chdb._exceptions import ChdbError  # what connections raise; chdb.ChdbError is another class
-
 from collector.query.clickhouse_http.query_error import QueryError, from_engine
 
 Result = TypeVar("Result")
@@ -19,6 +16,8 @@ class Session:
     """One connection: settings and database of its own. For one thread at a time, but not always the same one."""
 
     def __init__(self, data_path: str) -> None:
+        import chdb  # noqa: PLC0415 - takes a sixth of a second and a dozen threads, which who only asks need not wait for
+
         # The engine compares paths letter by letter; this is the spelling clickhouse-connect uses too.
         connect: Callable[[str], Any] = chdb.connect
         self._connection = _engine_errors(lambda: connect(os.path.realpath(data_path)))
@@ -107,6 +106,8 @@ def quoted(text: str) -> str:
 
 
 def _engine_errors(call: Callable[[], Result]) -> Result:
+    from chdb._exceptions import ChdbError  # noqa: PLC0415 - as above; connections raise it, chdb.ChdbError is another
+
     try:
         return call()
     except (ChdbError, RuntimeError) as error:

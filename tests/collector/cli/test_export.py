@@ -20,13 +20,13 @@ from certificates import Files
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, running
 from pyarrow import parquet
-from seeded import seeded
 
 from collector.access.keys import Scope
 from collector.cli.export import Counted
 
 TEXT = 'one "two"\nthree, vier Äpfel'
 UNTIL = "2026-05-01T00:00:00"
+ROWS = 40_000  # of the collector that is `full`
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,6 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
         failed = {"interaction.type": "error", "session.id": "t", "error.type": "Broken"}
         started.send(traces(*spans, span("failed", failed, start_time_unix_nano=now, end_time_unix_nano=now + 1)))
         started.wait_until_stored()
-        yield started
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """A collector with some 40,000 interactions."""
-    with running(seeded(tmp_path_factory.mktemp("full") / "data", 40_000, UNTIL)) as started:
         yield started
 
 

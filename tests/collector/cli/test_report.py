@@ -15,13 +15,13 @@ import pypdfium2
 import pytest
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, running
-from seeded import seeded
 
 from collector.access.keys import Scope
 from collector.report.fonts import _FOLDER as FOLDER
 from collector.report.fonts import MISSING
 
 UNTIL = "2026-05-01T00:00:00"
+ROWS = 20_000  # of the collector that is `full`
 SINCE = "2026-04-24"
 MADE = str(int(datetime(2026, 5, 2, 8, 30, tzinfo=UTC).timestamp()))
 STRANGE = {
@@ -35,13 +35,6 @@ STRANGE = {
     "lines": "one\ntwo\r\n\tthree \x07 four $\\alpha$ **bold** __under__",
     "markup": "<b>not bold</b> {nb} %s \\N",
 }
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorProcess]:
-    """A collector with some 20,000 interactions of April 2026."""
-    with running(seeded(tmp_path_factory.mktemp("full") / "data", 20_000, UNTIL)) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +112,13 @@ def pages(path: Path) -> list[str]:
         return [page.get_textpage().get_text_bounded().replace("\r\n", "\n") for page in document]
 
 
-def week(full: CollectorProcess, folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def week(full: CollectorProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the last week of April."""
+    return made_of_the_week(full, tmp_path_factory.mktemp("week"))
+
+
+def made_of_the_week(full: CollectorProcess, folder: Path) -> Path:
     """Make the report of the last week of April."""
     done = report(full, folder / "week.pdf", "--since", SINCE, "--until", UNTIL)
     assert done.returncode == 0, done.stderr
@@ -127,9 +126,9 @@ def week(full: CollectorProcess, folder: Path) -> Path:
     return folder / "week.pdf"
 
 
-def test_says_what_sql_says(full: CollectorProcess, tmp_path: Path) -> None:
+def test_says_what_sql_says(full: CollectorProcess, week: Path) -> None:
     """The key figures, the days and the tables are those that SQL of our own gives, to the digit."""
-    text = "\n".join(pages(week(full, tmp_path)))
+    text = "\n".join(pages(week))
     during = f"ts >= '{SINCE} 00:00:00' AND ts < '2026-05-01 00:00:00'"
     earlier = f"ts >= '2026-04-17 00:00:00' AND ts < '{SINCE} 00:00:00'"
     failed = "(type = 'error' OR (status = 'error' AND type != 'session_end'))"
@@ -179,9 +178,9 @@ def test_says_what_sql_says(full: CollectorProcess, tmp_path: Path) -> None:
     assert f"Sessions ended\n{ended[0]['share'] * 100:.1f} %" in text
 
 
-def test_head_and_foot(full: CollectorProcess, tmp_path: Path) -> None:
+def test_head_and_foot(week: Path) -> None:
     """Each page says what it is, when it was made and which it is of how many; sections are all there."""
-    found = pages(week(full, tmp_path))
+    found = pages(week)
     for number, page in enumerate(found, 1):
         assert f"page {number} of {len(found)}" in page
         assert "made 2026-05-02 08:30 UTC" in page
@@ -204,10 +203,10 @@ def test_head_and_foot(full: CollectorProcess, tmp_path: Path) -> None:
         assert text.count(each) == 1, each
 
 
-def test_the_same_each_time(full: CollectorProcess, tmp_path: Path) -> None:
+def test_the_same_each_time(full: CollectorProcess, week: Path, tmp_path: Path) -> None:
     """The same data, made at the same time, give the same bytes; another time of making does not."""
-    first = week(full, tmp_path).read_bytes()
-    assert week(full, tmp_path).read_bytes() == first
+    first = week.read_bytes()
+    assert made_of_the_week(full, tmp_path).read_bytes() == first
     report(full, tmp_path / "other.pdf", "--since", SINCE, "--until", UNTIL, SOURCE_DATE_EPOCH="1800000000")
     assert (tmp_path / "other.pdf").read_bytes() != first
 

@@ -176,4 +176,5 @@ def test_bad_arguments(collector: CollectorProcess, tmp_path) -> None:
     elsewhere.data_dir.mkdir()
     done = erase(elsewhere, "--user", "ann", "--http-port", "1")
     assert done.returncode == 1
-    assert "hint: start it: it erases what it keeps" in done.stderr
+    assert "nobody answers at http://127.0.0.1:1: " in done.stderr
+    assert "hint: start a collector with `otel-interactions serve`" in done.stderr

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from collector.clickhouse import EMBEDDED_FOLDER
-from collector.query import export, reader
+from collector.query import export, kinds, reader
 from collector.query.clickhouse_http.query_settings import Caps
 from collector.query.export import Export, Wanted
 from collector.query.reader import AskedTooMuchError, EmbeddedReader
@@ -47,7 +47,7 @@ class Tenant:
             ],
         )
 
-    def exported(self, what: export.What = "interactions") -> list[str]:
+    def exported(self, what: kinds.What = "interactions") -> list[str]:
         """Return the ids of what an export holds, in order."""
         made = Export(self.asked, Viewer(self.name), Wanted(what), "jsonl")
         return [orjson.loads(line)["span_id"] for piece in made.pieces() for line in piece.splitlines()]

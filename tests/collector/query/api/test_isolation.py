@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 import pytest
 from api_world import TENANTS, USERS, World, mark, token
 
-from collector.query.export import What
+from collector.query.kinds import What
 
 WAYS: Final = {
     "session_id": ["session-ann", "session-bob", *(f"other-{mark(t, u)}" for t, u in zip(TENANTS, USERS, strict=True))],
