@@ -14,6 +14,15 @@ from collector.query.clickhouse_http.query_error import QueryError, from_engine
 
 Result = TypeVar("Result")
 
+_PROGRESS = """
+SELECT read_rows, read_bytes, written_rows, written_bytes, total_rows_approx, 0, 0, toUInt64(elapsed * 1e9), memory_usage
+FROM system.processes
+"""
+_PROGRESS_NAMES = (
+    *("read_rows", "read_bytes", "written_rows", "written_bytes", "total_rows_to_read", "result_rows", "result_bytes"),
+    *("elapsed_ns", "memory_usage"),
+)
+
 
 class Session:
     """One connection: settings and database of its own. For one thread at a time, but not always the same one."""
@@ -66,10 +75,15 @@ class Session:
         escaped = database.replace("\\", "\\\\").replace("`", "\\`")
         self.query(f"USE `{escaped}`", "Null")
 
+    def end_stream(self) -> None:
+        """End what `stream` started, so that the connection takes another statement."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            _engine_errors(stream.close)
+
     def close(self) -> None:
         """End what runs and give the connection back."""
-        if self._stream is not None:
-            _engine_errors(self._stream.close)
+        self.end_stream()
         self._connection.close()
 
 
@@ -94,6 +108,16 @@ class Control:
         """Cancel the query that runs with this `log_comment`, if there is one."""
         with self._lock:
             self.session.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(tag)}", "Null")
+
+    def progress(self, tag: str) -> dict[str, str]:
+        """Return how far the query with this `log_comment` is; nothing where it does not run."""
+        sql = f"{_PROGRESS} WHERE Settings['log_comment'] = {quoted(tag)} LIMIT 1"
+        with self._lock:
+            try:
+                found = self.session.query(sql, "TSVRaw").decode().split()
+            except QueryError:
+                return {}
+        return dict(zip(_PROGRESS_NAMES, found, strict=True)) if found else {}
 
     def close(self) -> None:
         """Give the connection back."""

@@ -19,6 +19,7 @@ from collector.query.clickhouse_http.query_error import QueryError, bad_argument
 TRANSPORT: Final = frozenset(
     {
         "add_http_cors_header",
+        "async_insert",  # JDBC sends what is to become of inserts with each query
         "buffer_size",
         "cancel_http_readonly_queries_on_client_close",  # always so here
         "client_protocol_version",
@@ -49,6 +50,7 @@ TRANSPORT: Final = frozenset(
         "stacktrace",
         "user",
         "wait_end_of_query",
+        "wait_for_async_insert",
     }
 )
 
