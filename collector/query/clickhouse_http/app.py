@@ -176,7 +176,9 @@ class _Endpoint:
         self._open = lambda: open_engine(data_path, database, caps)
         self._seconds = caps.seconds + _GRACE_SECONDS
         self._slots = anyio.CapacityLimiter(slots)
-        self._threads = anyio.CapacityLimiter(3 * slots + 1)  # a slot's statement, progress, cancellation; the end of all
+        self._threads = anyio.CapacityLimiter(
+            3 * slots + 1
+        )  # a slot's statement, progress, cancellation; the end of all
         self._doorman = doorman
         self._sessions = Sessions()
         self._running: set[Answer] = set()
@@ -217,7 +219,7 @@ class _Endpoint:
         with anyio.move_on_after(self._seconds) as time:
             async with self._slots, self._started(query, caller, request) as answer:
                 held, ended, progress = await self._begun(answer, query)
-                reply = Reply(self._opened(), query, answer, send, self._in_thread, progress)
+                reply = Reply(self._opened(), query, answer, send, in_thread=self._in_thread, progress=progress)
                 if ended or request.method == "HEAD":
                     await reply.whole(held)
                 else:

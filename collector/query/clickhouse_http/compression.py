@@ -50,31 +50,26 @@ class Packer(Protocol):
         """End."""
 
 
-def _lz4_frames() -> Any:
-    packer = lz4.frame.LZ4FrameCompressor()
-    begun = packer.begin()
+class _Lz4Frame:
+    """Hands out the frame's head with the first piece."""
 
-    class _Begun:
-        """Hands out the frame's head with the first piece."""
+    def __init__(self) -> None:
+        self._packer = lz4.frame.LZ4FrameCompressor()
+        self._head: bytes = self._packer.begin()
 
-        def __init__(self) -> None:
-            self._head = begun
+    def compress(self, data: bytes) -> bytes:
+        head, self._head = self._head, b""
+        return head + bytes(self._packer.compress(data))
 
-        def compress(self, data: bytes) -> bytes:
-            head, self._head = self._head, b""
-            return head + bytes(packer.compress(data))
-
-        def flush(self) -> bytes:
-            head, self._head = self._head, b""
-            return head + bytes(packer.flush())
-
-    return _Begun()
+    def flush(self) -> bytes:
+        head, self._head = self._head, b""
+        return head + bytes(self._packer.flush())
 
 
 # In ClickHouse's order of preference (chooseHTTPCompressionMethod).
 _PACKERS: Final[dict[str, Callable[[], Any]]] = {
     "zstd": lambda: zstandard.ZstdCompressor(level=_LEVEL).compressobj(),
-    "lz4": _lz4_frames,
+    "lz4": _Lz4Frame,
     "gzip": lambda: zlib.compressobj(level=_LEVEL, wbits=_GZIP),
     "deflate": lambda: zlib.compressobj(level=_LEVEL),
     "xz": lambda: lzma.LZMACompressor(preset=1),
@@ -94,46 +89,26 @@ def chosen(accepted: str) -> str:
     wanted = set()
     for each in accepted.lower().split(","):
         name, _, weight = each.partition(";")
-        if weight.replace(" ", "").rstrip("0.") != "q=":  # q=0: anything but that
+        if weight.replace(" ", "").rstrip("0.") != "q=":  # of weight 0 is what they do not want
             wanted.add(name.strip())
     return next((name for name in _PACKERS if name in wanted), "")
 
 
-def packer(encoding: str, *, framed: bool) -> Packer | None:
-    """Return what compresses a response: ClickHouse's frames, and around them an encoding; None for neither."""
-    outer = _PACKERS[encoding]() if encoding else None
-    if not framed:
-        return outer
-    return _Both(_Frames(), outer) if outer else _Frames()
+def packer(encoding: str) -> Packer | None:
+    """Return what compresses a response, None for no encoding."""
+    made: Packer | None = _PACKERS[encoding]() if encoding else None
+    return made
 
 
-class _Frames:
-    """ClickHouse's own framing, with LZ4."""
-
-    def compress(self, data: bytes) -> bytes:
-        return b"".join(frame(data[at : at + _FRAME_BYTES]) for at in range(0, len(data), _FRAME_BYTES))
-
-    def flush(self) -> bytes:
-        return b""
+def frames(data: bytes) -> bytes:
+    """Return data in ClickHouse's own framing."""
+    return b"".join(frame(data[at : at + _FRAME_BYTES]) for at in range(0, len(data), _FRAME_BYTES))
 
 
-class _Both:
-    """One compression around the other."""
-
-    def __init__(self, inner: Packer, outer: Packer) -> None:
-        self._inner, self._outer = inner, outer
-
-    def compress(self, data: bytes) -> bytes:
-        return self._outer.compress(self._inner.compress(data))
-
-    def flush(self) -> bytes:
-        return self._outer.compress(self._inner.flush()) + self._outer.flush()
-
-
-def frame(data: bytes) -> bytes:
-    """Return data as one of ClickHouse's frames."""
-    packed = lz4.block.compress(data, store_size=False)
-    body = _HEAD.pack(_LZ4, _HEAD.size + len(packed), len(data)) + packed
+def frame(data: bytes, *, readable: bool = False) -> bytes:
+    """Return data as one frame; a `readable` one holds it as it is."""
+    packed: bytes = data if readable else lz4.block.compress(data, store_size=False)
+    body = _HEAD.pack(_PLAIN if readable else _LZ4, _HEAD.size + len(packed), len(data)) + packed
     return _checksum(body) + body
 
 

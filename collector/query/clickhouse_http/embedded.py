@@ -15,7 +15,8 @@ from collector.query.clickhouse_http.query_error import QueryError, from_engine
 Result = TypeVar("Result")
 
 _PROGRESS = """
-SELECT read_rows, read_bytes, written_rows, written_bytes, total_rows_approx, 0, 0, toUInt64(elapsed * 1e9), memory_usage
+SELECT read_rows, read_bytes, written_rows, written_bytes, total_rows_approx,
+    0, 0, toUInt64(elapsed * 1e9), memory_usage
 FROM system.processes
 """
 _PROGRESS_NAMES = (

@@ -174,7 +174,9 @@ def _session(values: Mapping[str, str]) -> Asked:
     asked = values.get("session_timeout", str(DEFAULT_SECONDS))
     if not asked.isdecimal() or len(asked) > len(str(LONGEST_SECONDS)) or int(asked) > LONGEST_SECONDS:
         raise QueryError(
-            374, "INVALID_SESSION_TIMEOUT", f"Invalid session timeout: '{asked[:20]}', at most {LONGEST_SECONDS} seconds."
+            374,
+            "INVALID_SESSION_TIMEOUT",
+            f"Invalid session timeout: '{asked[:20]}', at most {LONGEST_SECONDS} seconds.",
         )
     return Asked(
         values.get("session_id", ""), int(asked), values.get("session_check") in _ON, values.get("close_session") in _ON

@@ -53,7 +53,14 @@ class Reply:
     """One response, on its way."""
 
     def __init__(
-        self, engine: Engine, query: HttpQuery, answer: Answer, send: Send, in_thread: InThread, progress: Sequence[str]
+        self,
+        engine: Engine,
+        query: HttpQuery,
+        answer: Answer,
+        send: Send,
+        *,
+        in_thread: InThread,
+        progress: Sequence[str],
     ) -> None:
         """Answer a statement that started well; `progress` is how far it was, from time to time."""
         self._engine = engine
@@ -63,11 +70,16 @@ class Reply:
         self._tag = secrets.token_hex(8)  # 16 characters, as ClickHouse makes them
         self._in_thread = in_thread
         self._progress = progress
-        self._packer = compression.packer(query.encoding, framed=query.framed)
+        self._encoding = query.encoding
+        self._packer = compression.packer(query.encoding)
 
     async def whole(self, pieces: list[bytes]) -> None:
         """Send a result that is complete."""
-        body = await self._packed(b"".join(pieces), last=True)
+        body = b"".join(pieces)
+        if body:  # nothing stays nothing, as from a server: clickhouse-go takes Content-Length 0 for no rows
+            body = await self._packed(body, last=True)
+        else:
+            self._encoding = ""
         await self._head({"content-length": str(len(body))})
         await self._body(body, more=False)
 
@@ -80,7 +92,7 @@ class Reply:
                 await self._body(await self._packed(piece), more=True)
         except QueryError as error:
             log.debug("%s broke off: %s", self._query.query_id, error.message)
-            await self._body(await self._packed(self._exception(error), last=True), more=True)
+            await self._body(self._encoded(self._exception(error), last=True), more=True)
             return
         await self._body(await self._packed(b"", last=True), more=False)
 
@@ -93,8 +105,8 @@ class Reply:
             "x-clickhouse-timezone": answer.timezone,
             "x-clickhouse-exception-tag": self._tag,
         } | more
-        if query.encoding:
-            headers["content-encoding"] = query.encoding
+        if self._encoding:
+            headers["content-encoding"] = self._encoding
         headers |= common_headers(self._engine, query)
         pairs = [("x-clickhouse-progress", line) for line in self._progress] + list(headers.items())
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in pairs]
@@ -104,12 +116,21 @@ class Reply:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
 
     async def _packed(self, data: bytes, *, last: bool = False) -> bytes:
-        if self._packer is None or not (data or last):
+        if not (data or last) or not (self._packer or self._query.framed):
             return data
-        packer = self._packer
-        return await self._in_thread(lambda: packer.compress(data) + (packer.flush() if last else b""))
+        return await self._in_thread(
+            lambda: self._encoded(compression.frames(data) if self._query.framed else data, last)
+        )
+
+    def _encoded(self, data: bytes, last: bool) -> bytes:
+        if self._packer is None:
+            return data
+        packed = self._packer.compress(data)
+        return packed + self._packer.flush() if last else packed
 
     def _exception(self, error: QueryError) -> bytes:
         message = error.text(self._engine.version).encode()
         tag = self._tag.encode()
-        return b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (tag, message, len(message), tag)
+        said = b"\r\n__exception__\r\n%b\r\n%b%d %b\r\n__exception__\r\n" % (tag, message, len(message), tag)
+        # clickhouse-go looks for it in what comes over the wire, JDBC in what it unpacked.
+        return compression.frame(said, readable=True) if self._query.framed else said
