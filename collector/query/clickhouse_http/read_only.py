@@ -222,7 +222,10 @@ def _change(session: Session, sql: str, parameters: Mapping[str, str], known: Ca
     """Return what a SET or a USE asks for; refuse every other statement that does more than read."""
     if session.classify(sql)[0] != 1 or not _CHANGES.match(sql):
         raise read_only()
-    tree = _tree(session, sql)
+    try:
+        tree = _tree(session, sql)
+    except QueryError as error:
+        raise read_only() if _NOT_IN_JSON in error.message else error from None
     if tree["type"] == "UseQuery" and set(tree) == {"type", "database"} and set(tree["database"]) == {"type", "name"}:
         return Change(database=tree["database"]["name"])
     if tree["type"] != "SetQuery" or set(tree) != {"type", "is_standalone", "changes"}:

@@ -22,6 +22,7 @@ class SqlPort:
     port: int
     http: httpx.Client
     folder: Path
+    pid: int
 
     def ask(self, sql: str, **settings: str) -> httpx.Response:
         """POST a statement."""
@@ -40,11 +41,14 @@ class SqlPort:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, key: str = "") -> Iterator[SqlPort]:
-    """Run a server on a fresh data directory."""
+def serving(folder: Path, key: str = "", seconds: int = 4) -> Iterator[SqlPort]:
+    """Run a server on a fresh data directory, whose statements may take so many seconds."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, str(SERVER), str(folder / "data"), key], stdout=subprocess.PIPE, stderr=log, cwd=folder
+            [sys.executable, str(SERVER), str(folder / "data"), key, str(seconds)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=folder,
         )
     try:
         assert process.stdout
@@ -52,7 +56,7 @@ def serving(folder: Path, key: str = "") -> Iterator[SqlPort]:
         assert port, (folder / "log").read_text()
         transport = httpx.HTTPTransport(retries=3)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=30) as http:
-            yield SqlPort(port, http, folder)
+            yield SqlPort(port, http, folder, process.pid)
     finally:
         process.terminate()
         process.wait(20)
