@@ -104,7 +104,12 @@ _ALLOWED: Final = frozenset(
 # How many rows a statement reads, and where it breaks off, tells how many rows others have.
 TELLING: Final = frozenset({"max_bytes_to_read", "max_rows_to_read", "read_overflow_mode"})
 _ALLOWED_PREFIX: Final = "output_format_"
-_REFUSED_OUTPUT: Final = ("output_format_schema", "output_format_image_")  # writes a file; sizes a picture in memory
+# Write a file; size a picture in memory; hide the types by which `native.py` measures columns.
+_REFUSED_OUTPUT: Final = (
+    "output_format_schema",
+    "output_format_image_",
+    "output_format_native_encode_types_in_binary_format",
+)
 _BLOCK_ROWS: Final = 65_409  # ClickHouse's own default: what one streamed chunk holds
 
 

@@ -76,3 +76,11 @@ def locked_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
     """A server that only who has the key `s3cret` may read."""
     with serving(tmp_path_factory.mktemp("locked"), key="s3cret") as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def patient_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
+    """A server that lets a statement run for a minute."""
+    with serving(tmp_path_factory.mktemp("patient"), seconds=60) as port:
+        port.text("SELECT sum(length(repeat('x', 100))) FROM numbers(1000000)")  # has its threads and its caches
+        yield port
