@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import quote_from_bytes
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -83,3 +84,38 @@ def test_never_a_fault_of_ours(
         assert b"\r\nx-clickhouse-exception-code: " in answer.lower() or b"Invalid HTTP request" in said, received
         assert b"exception-code: 1002" not in answer.lower(), received  # UNKNOWN_EXCEPTION: nobody foresaw it
     assert sql.http.get("/ping").text == "Ok.\n"
+
+
+@pytest.fixture(scope="module")
+def engine(sql) -> tuple[list[str], list[str]]:
+    """The formats there are, and the settings that shape them."""
+    named = "SELECT name FROM system.settings WHERE name LIKE 'output_format%' OR name IN ('extremes', 'limit')"
+    return sql.text("SELECT name FROM system.formats WHERE is_output").split(), sql.text(named).split()
+
+
+SHAPES = [
+    "SELECT number, toString(number) AS s, toLowCardinality('x') AS l, map('a', [1]) AS m, NULL AS n FROM numbers({})",
+    "SELECT id % 2 AS k, count() FROM words WHERE id < {} GROUP BY k WITH TOTALS",
+    "SELECT toUUID('01234567-89ab-cdef-0123-456789abcdef') AS u, now64() AS t, 1.5 AS f FROM numbers({})",
+    "DESCRIBE words",
+]
+SETTINGS = ["0", "1", "2", "100", "-1", "true", "", "x", "'", "9" * 20, "a\tb", "lz4", "iso"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_formats_and_settings(sql, engine: tuple[list[str], list[str]], data: st.DataObject) -> None:
+    """Any format with any settings of formats, in any transport: what goes wrong has a code of ClickHouse's."""
+    formats, names = engine
+    transport = {
+        "client_protocol_version": data.draw(st.sampled_from(["0", "54405", "54460"])),
+        "compress": data.draw(st.sampled_from("01")),
+        "send_progress_in_http_headers": data.draw(st.sampled_from("01")),
+        "wait_end_of_query": data.draw(st.sampled_from("01")),
+    }
+    shaping = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from(SETTINGS), max_size=2))
+    statement = data.draw(st.sampled_from(SHAPES)).format(data.draw(st.sampled_from([0, 3, 70000])))
+    reply = sql.ask(statement, default_format=data.draw(st.sampled_from(formats)), **transport, **shaping)
+    code = reply.headers.get("x-clickhouse-exception-code")
+    assert (code is None) == (reply.status_code == 200)
+    assert code not in {"49", "1002"}, reply.text  # LOGICAL_ERROR, UNKNOWN_EXCEPTION

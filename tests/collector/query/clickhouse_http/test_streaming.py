@@ -133,7 +133,7 @@ def acknowledged(collector: CollectorProcess, count: int, first: int) -> list[fl
 
 
 def test_readers_do_not_stop_writers(tmp_path: Path) -> None:
-    """With more heavy readers than there are slots, requests are acknowledged soon, and stored while they read."""
+    """With more heavy readers than slots, who never pause, requests are acknowledged soon, and stored meanwhile."""
     with running(tmp_path / "data", "--batch-seconds", "0.2") as collector:
         sql_url = f"http://{collector.endpoints['sql']}"
         acknowledged(collector, 20, 0)
@@ -143,11 +143,13 @@ def test_readers_do_not_stop_writers(tmp_path: Path) -> None:
                 readers.submit(asked, sql_url, HEAVY[number % len(HEAVY)], ended)
             try:
                 time.sleep(1)
-                took = acknowledged(collector, 100, 20)
-                collector.wait_until_stored(30)
+                took = acknowledged(collector, 60, 20)
+                collector.wait_until_stored(
+                    90
+                )  # CPU is shared, so it takes longer than alone; it does not wait for them
                 print(f"p50 {statistics.median(took):.3f} s, most {max(took):.3f} s")
             finally:
                 ended.set()
         assert statistics.median(took) < 0.25
         assert max(took) < 2
-        assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 120}]
+        assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 80}]
