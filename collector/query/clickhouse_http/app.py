@@ -4,25 +4,24 @@
                what is asked    a connection of its own (embedded.py)      status, headers, body
                                 limits        query_settings.py
                                 three gates   read_only.py
-                                blocks        native.py                http_reply.py
+                                blocks        native.py, heads.py      http_reply.py, compression.py
 
 Decisions
-- A connection a request (0.5 ms), closed with it: nothing a reader does outlives the request, and `session_id` means
-  nothing.
+- A connection a request (0.5 ms), closed with it: nothing a reader does outlives the request but the settings and the
+  database of a session (sessions.py), which are judged again with each request.
 - At most `slots` statements run at once; others wait their turn. A slot is held until the last byte is with the client.
 - The first MiB of a result (16 with `wait_end_of_query=1`) is held back, as ClickHouse does: a statement that fails
   early gets an honest status, a short one its Content-Length and its full X-ClickHouse-Summary. What is longer is
   streamed block by block; if it fails then, the error follows between `__exception__` marks, as ClickHouse ≥ 25.11
   writes it, and the connection is cut, so that nobody takes half a result for a whole one.
-- Formats with a head or a foot (JSON, Parquet, Arrow, …WithNames) are made whole in memory first, up to a cap.
+- Formats with a foot (JSON, Parquet, Arrow, Pretty…) are made whole in memory first, up to a cap.
 - A client that hangs up, or a stopping server, cancels the statement: `KILL QUERY` by a `log_comment` of ours.
 - A key of one tenant reads that tenant's rows: ClickHouse's own row policies see to it (`access/row_policies.py`), and
   the guard closes what they do not know. Where the policies are not in force, such a key reads nothing.
 - Without keys, a request must name us by address or as localhost: a web page that lets its own name resolve to
   127.0.0.1 (DNS rebinding) gets nothing.
 
-Not spoken: `compress=1` (ClickHouse's LZ4 framing; clickhouse-go does without over HTTP, JDBC needs `compress=false`),
-external tables, sessions, roles, progress headers.
+What works, what differs from a server, and the test that holds it: README.md.
 """
 
 from __future__ import annotations

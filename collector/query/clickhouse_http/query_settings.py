@@ -45,7 +45,7 @@ TRANSPORT: Final = frozenset(
         "send_progress_in_http_headers",
         "send_timeout",
         "session_check",
-        "session_id",  # each request stands alone: nothing a reader may do outlives it
+        "session_id",
         "session_timeout",
         "stacktrace",
         "user",

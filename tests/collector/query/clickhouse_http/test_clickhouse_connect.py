@@ -11,8 +11,8 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
-from clickhouse_connect.driver.external import ExternalData
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, StreamFailureError
+from clickhouse_connect.driver.external import ExternalData
 
 UTC = dt.UTC
 
