@@ -152,7 +152,7 @@ def _plain(method: int, packed: bytes, size: int) -> bytes:
         if method == _LZ4:
             plain: bytes = lz4.block.decompress(packed, uncompressed_size=size)
         elif method == _ZSTD:
-            plain = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompress(packed, max_output_size=size)
+            plain, _ = _zstd(packed, size)  # not `decompress`, which makes room for whatever the packed data says
         elif method == _PLAIN:
             plain = packed
         else:
