@@ -6,7 +6,6 @@ import base64
 import binascii
 import email.message
 import email.parser
-import email.policy
 import re
 import uuid
 from collections.abc import Mapping
@@ -26,6 +25,9 @@ _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _ON: Final = frozenset({"1", "true"})
 _PROGRESS_MILLISECONDS: Final = 100  # ClickHouse's default; more often tells nobody anything
 _FORM: Final = "multipart/form-data"  # clickhouse-connect sends long parameters so
+_MOST_FIELDS: Final = 1000
+_LONGEST_HEAD: Final = 1024  # bytes before a field's content
+_LONGEST_SESSION: Final = 256  # characters of its name, which is kept
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ async def read(request: Request) -> HttpQuery:
     if values.get("decompress") in _ON:
         body = await anyio.to_thread.run_sync(compression.unframed, body, MAX_BODY_BYTES)
     if request.headers.get("content-type", "").startswith(_FORM):
-        fields = _fields(body, request.headers["content-type"])
+        fields = await anyio.to_thread.run_sync(_fields, body, request.headers["content-type"])
         body = fields.pop("query", "").encode()
         values |= fields
     sql = "\n".join(part for part in (values.get("query", ""), _text(body)) if part)
@@ -125,17 +127,26 @@ def _text(body: bytes) -> str:
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, str]:
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-    form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    return dict(_field(part) for part in form.iter_parts() if isinstance(part, email.message.Message))
+    boundary = _head(b"Content-Type: " + content_type.encode("latin-1")).get_boundary("")
+    before, *parts, after = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
+    if not boundary or before or not after.startswith(b"--") or len(parts) > _MOST_FIELDS:
+        raise bad_arguments(f"The body is not a form of at most {_MOST_FIELDS} fields")
+    return dict(_field(part) for part in parts)
 
 
-def _field(part: email.message.Message) -> tuple[str, str]:
-    name = part.get_param("name", header="content-disposition")
-    content = part.get_payload(decode=True)
-    if not isinstance(name, str) or part.get_filename() or not isinstance(content, bytes):
+def _field(part: bytes) -> tuple[str, str]:
+    head, found, content = part.partition(b"\r\n\r\n")
+    if not found or len(head) > _LONGEST_HEAD:
+        raise bad_arguments("A field of the form has no head, or one that is too long")
+    fields = _head(head.strip())
+    name = fields.get_param("name", header="content-disposition")
+    if not isinstance(name, str) or fields.get_filename() is not None:
         raise QueryError(48, "NOT_IMPLEMENTED", "External tables are not taken here.")
     return name, _text(content)
+
+
+def _head(lines: bytes) -> email.message.Message:
+    return email.parser.BytesHeaderParser().parsebytes(lines + b"\r\n\r\n")
 
 
 def key_of(request: Request) -> str:
@@ -178,6 +189,9 @@ def _session(values: Mapping[str, str]) -> Asked:
             "INVALID_SESSION_TIMEOUT",
             f"Invalid session timeout: '{asked[:20]}', at most {LONGEST_SECONDS} seconds.",
         )
+    name = values.get("session_id", "")
+    if len(name) > _LONGEST_SESSION:
+        raise bad_arguments(f"session_id is longer than {_LONGEST_SESSION} characters")
     return Asked(
-        values.get("session_id", ""), int(asked), values.get("session_check") in _ON, values.get("close_session") in _ON
+        name, int(asked), values.get("session_check") in _ON, values.get("close_session") in _ON
     )
