@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +17,7 @@ from collector.query.clickhouse_http.query_error import QueryError
 
 DEFAULT_SECONDS: Final = 60  # ClickHouse's `default_session_timeout`
 LONGEST_SECONDS: Final = 3600  # ClickHouse's `max_session_timeout`
-_MOST: Final = 1024  # then the one unused for longest goes
+_MOST: Final = 1024  # then one goes of whoever has most of them, the one unused for longest
 _MOST_CHARACTERS: Final = 64 << 10  # of all settings of one session
 
 
@@ -93,5 +93,6 @@ class Sessions:
         session.until = time.monotonic() + LONGEST_SECONDS  # while the request runs
         self._kept[key] = session
         if len(self._kept) > _MOST:
-            self._kept.popitem(last=False)
+            [(most, _)] = Counter(caller for caller, _ in self._kept).most_common(1)
+            del self._kept[next(each for each in self._kept if each[0] == most)]
         return session
