@@ -51,9 +51,9 @@ _STREAMED: Final = heads.HEADED | frozenset(
     }
 )
 _WHOLE_SETTINGS: Final = ("extremes", "output_format_json_array_of_rows")  # they add a foot
-# They need a schema file, write one, or speak a wire protocol.
 # Of these indexes the engine takes values to try a condition on, before any row policy; of the others it takes hashes.
 _TELLING_INDEXES: Final = "SELECT DISTINCT name FROM system.data_skipping_indices WHERE type IN ('set', 'minmax')"
+# They need a schema file, write one, or speak a wire protocol.
 _CLOSED_FORMATS: Final = frozenset(
     {"AvroConfluent", "CapnProto", "MySQLWire", "PNG", "PostgreSQLWire", "Protobuf", "ProtobufList", "ProtobufSingle"}
     | {"Template"}
@@ -242,7 +242,7 @@ class Answer:
 
     def _next(self) -> Chunk | None:
         if self._streams and self._session:
-            chunk = self._session.fetch()
+            chunk = self._session.fetch(self._engine.caps.result_bytes)
             if chunk is None and not self.bytes and self.format in heads.HEADED:
                 self._streams = False
                 return self._only_head(self._session)

@@ -53,16 +53,22 @@ class Session:
         """
         answer = _engine_errors(lambda: self._connection.query(sql, output_format, params=dict(parameters or {})))
         if limit is not None and answer.size() > limit:  # before it is copied
-            raise QueryError(396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit}.")
+            raise _too_large(limit, "")
         return Chunk(answer)
 
     def stream(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> None:
         """Start a statement whose result `fetch` returns block by block."""
         self._stream = _engine_errors(lambda: self._connection.send_query(sql, output_format, params=dict(parameters)))
 
-    def fetch(self) -> Chunk | None:
-        """Return the next block of the stream, each encoded as if it were the only one; None after the last."""
+    def fetch(self, limit: int) -> Chunk | None:
+        """Return the next block of the stream, each encoded as if it were the only one; None after the last.
+
+        Raises:
+            QueryError: the statement failed, or the block is larger than `limit` bytes.
+        """
         block = _engine_errors(self._stream.fetch)
+        if block is not None and block.size() > limit:  # before it is copied
+            raise _too_large(limit, " for one block: ask for fewer rows a block with max_block_size")
         return None if block is None else Chunk(block)
 
     def set(self, settings: Mapping[str, str]) -> None:
@@ -129,6 +135,10 @@ class Control:
 def quoted(text: str) -> str:
     """Quote a text for SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _too_large(limit: int, where: str) -> QueryError:
+    return QueryError(396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit}{where}.")
 
 
 def _engine_errors(call: Callable[[], Result]) -> Result:
