@@ -19,7 +19,7 @@ Decisions
 - A key of one tenant reads that tenant's rows: ClickHouse's own row policies see to it (`access/row_policies.py`), and
   the guard closes what they do not know. Where the policies are not in force, such a key reads nothing.
 - Without keys, a request must name us by address or as localhost: a web page that lets its own name resolve to
-  127.0.0.1 (DNS rebinding) gets nothing.
+  127.0.0.1 (DNS rebinding) gets nothing. Nor does one that names us: what it could not read it could still time.
 
 What works, what differs from a server, and the test that holds it: README.md.
 """
@@ -138,6 +138,8 @@ class _Doorman:
             host = request.url.hostname or ""
             if host not in self._hosts and not _is_address(host):
                 raise QueryError(497, "ACCESS_DENIED", f"Without keys nobody calls here as {host[:100]}.")
+            if request.headers.get("sec-fetch-site") == "cross-site":
+                raise QueryError(497, "ACCESS_DENIED", "Without keys no web page of another site calls here.")
             return _Caller()
         if sender.tenant == ALL_TENANTS:
             return _Caller(key=sender.key)

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Send
@@ -25,13 +25,17 @@ def common_headers(engine: Engine, query: HttpQuery) -> dict[str, str]:
     return {"x-clickhouse-query-id": query.query_id, "x-clickhouse-server-display-name": engine.display_name}
 
 
+# A result may be a program: no web page is to run one of ours as a script of its own.
+_NO_SCRIPT: Final = ("x-content-type-options", "nosniff")
+
+
 def error_reply(error: QueryError, engine: Engine | None, query: HttpQuery | None) -> Response:
     """Return a response that is nothing but an error.
 
     Who asked for ClickHouse's frames gets the sentence in one, as from a server, which frames what it says once it has
     read the request; JDBC and clickhouse-go read it so. What is refused at the door (`query` is None) is plain.
     """
-    headers = {"X-ClickHouse-Exception-Code": str(error.code)}
+    headers = dict([("X-ClickHouse-Exception-Code", str(error.code)), _NO_SCRIPT])
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="ClickHouse server HTTP API"'
     if engine and query:
@@ -108,7 +112,7 @@ class Reply:
         if self._encoding:
             headers["content-encoding"] = self._encoding
         headers |= common_headers(self._engine, query)
-        pairs = [("x-clickhouse-progress", line) for line in self._progress] + list(headers.items())
+        pairs = [("x-clickhouse-progress", line) for line in self._progress] + [*headers.items(), _NO_SCRIPT]
         raw = [(name.encode(), value.encode("latin-1", "replace")) for name, value in pairs]
         await self._send({"type": "http.response.start", "status": 200, "headers": raw})
 
