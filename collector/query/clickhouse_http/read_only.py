@@ -371,10 +371,9 @@ class _Inspector:
         if node.get("query_parameters"):
             raise read_only("Parameters are sent beside the statement, not in its SETTINGS.")
         for change in node.get("changes", []):
-            if query_settings.is_allowed(change["name"]):
-                self._verdict.settings[change["name"]] = _setting_text(change["value"])
-            elif self._own:  # `readonly` refuses it too, but not in a subquery
-                raise closed(f"Setting {change['name']}")
+            if not query_settings.is_allowed(change["name"]):  # `readonly` refuses it too, but not in a subquery
+                raise read_only(f"Setting {change['name']} is not a reader's.")
+            self._verdict.settings[change["name"]] = _setting_text(change["value"])
             if change["name"] == _FILTERS:
                 self._filters(change["value"])
 
