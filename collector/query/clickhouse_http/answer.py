@@ -195,7 +195,7 @@ class Answer:
 
     def _prepared(self, session: Session) -> dict[str, str]:
         engine = self._engine
-        session.set(engine.caps.settings())
+        session.set(engine.caps.settings() | query_settings.BEHIND)
         asked = self._remembered.settings | self._query.settings
         settings = query_settings.accepted(asked, engine.caps, engine.settings)
         if _FILTERS in settings:

@@ -110,6 +110,9 @@ _REFUSED_OUTPUT: Final = (
     "output_format_image_",
     "output_format_native_encode_types_in_binary_format",
 )
+# Readers come behind who receives and loads: threads with less of the processors (where the process may say so: Linux'
+# CAP_SYS_NICE), and ClickHouse's priorities, which count while an insert has one (`load/delivery.py`).
+BEHIND: Final = {"os_threads_nice_value_query": "10", "priority": "2"}
 _BLOCK_ROWS: Final = 65_409  # ClickHouse's own default: what one streamed chunk holds
 
 
