@@ -40,6 +40,7 @@ _TREE = (
 _CANONICAL = "SELECT formatQuerySingleLine({q:String}) FORMAT TabSeparatedRaw"
 _PRINTED = "SELECT formatQueryFromJSON({q:String}) FORMAT TabSeparatedRaw"
 _CHANGES = re.compile(r"(?i)\s*(?:SET|USE)\b")  # what may be SET or USE: the tree tells
+_LONGEST: Final = 262_144  # bytes, the parser's `max_query_size`; the classifier has none, and takes 100 times as much
 _NOT_IN_JSON: Final = "does not support JSON serialization"
 
 _NODES: Final = frozenset(
@@ -202,6 +203,8 @@ def check(
     Raises:
         QueryError: it is not one statement, does not parse, or does more than read.
     """
+    if len(sql.encode()) > _LONGEST:
+        raise QueryError(62, "SYNTAX_ERROR", f"Max query size exceeded: {_LONGEST} bytes.")
     statements, reads = session.classify(sql)
     if statements != 1:
         _ask(session, _CANONICAL, sql)  # raises what the parser says against it
