@@ -237,11 +237,11 @@ def test_a_client_that_hangs_up_ends_its_statement(sql, statement: str):
 
 
 def test_nothing_leaks(sql):
-    """Hundreds of statements, good, bad and abandoned, leave no connection behind."""
+    """A hundred statements, good, bad and abandoned, leave no connection behind."""
     sql.text("SELECT 1")
     assert quiet(sql)
     before = sql.probe()["files"]
-    for _ in range(100):
+    for _ in range(50):
         sql.text("SELECT 1")
         sql.ask("SELECT nothing")
     for _ in range(20):

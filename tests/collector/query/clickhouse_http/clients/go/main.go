@@ -55,7 +55,7 @@ func main() {
 	if len(os.Args) > 2 {
 		password = os.Args[2]
 	}
-	many := "SELECT number, toString(number), now64(9), map('a', toLowCardinality('b')), [1, 2] FROM numbers(300000)"
+	many := "SELECT number, toString(number), now64(9), map('a', toLowCardinality('b')), [1, 2] FROM numbers(100000)"
 	for name, method := range map[string]clickhouse.CompressionMethod{
 		"none": clickhouse.CompressionNone, "gzip": clickhouse.CompressionGZIP, "lz4": clickhouse.CompressionLZ4,
 		"zstd": clickhouse.CompressionZSTD, "deflate": clickhouse.CompressionDeflate, "br": clickhouse.CompressionBrotli,
@@ -67,7 +67,7 @@ func main() {
 		record(name+" empty", func() (any, error) { return count(db, "SELECT id FROM words WHERE 0") })
 		record(name+" error", func() (any, error) { return one(db, "SELECT nothing FROM words") })
 		record(name+" half way", func() (any, error) {
-			return count(db, "SELECT number, throwIf(number = 1900000, 'half way') FROM numbers(2000000)")
+			return count(db, "SELECT number, throwIf(number = 290000, 'half way') FROM numbers(300000)")
 		})
 		record(name+" bound", func() (any, error) {
 			return one(db, "SELECT word FROM words WHERE id = {id:UInt64}", clickhouse.Named("id", "9"))

@@ -37,7 +37,7 @@ public class Client {
         DatabaseMetaData about = to.getMetaData();
         record("version", () -> about.getDatabaseProductVersion());
         record("valid", () -> to.isValid(5));
-        record("many", () -> count(to.createStatement().executeQuery("SELECT number, toString(number) FROM numbers(300000)")));
+        record("many", () -> count(to.createStatement().executeQuery("SELECT number, toString(number) FROM numbers(100000)")));
         record("empty", () -> to.createStatement().executeQuery("SELECT id, word FROM words WHERE 0").getMetaData().getColumnName(2));
         record("prepared", () -> {
             PreparedStatement statement = to.prepareStatement("SELECT kind FROM words WHERE word = ? AND id > ?");

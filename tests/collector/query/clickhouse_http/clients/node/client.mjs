@@ -6,7 +6,7 @@ const make = (more = {}) => createClient({ url, password, database: 'otel', log:
 const client = make()
 const squeezed = make({ compression: { response: true, request: true }, session_id: 'node' })
 const brotli = make({ compression: { response: { codec: 'br' } } })
-const MANY = 'SELECT number AS n, toString(number) AS text FROM numbers(300000)'
+const MANY = 'SELECT number AS n, toString(number) AS text FROM numbers(100000)'
 
 async function counted(query, format, from = client) {
   const result = await from.query({ query, format })
