@@ -74,14 +74,11 @@ class Sessions:
         if not asked.name:
             yield Remembered()
             return
-        key = (caller, asked.name)
-        session = self._found(key, asked)
+        session = self._found((caller, asked.name), asked)
         try:
             yield session
         finally:
             session.until = time.monotonic() + asked.seconds
-            if asked.ends:
-                self._kept.pop(key, None)
 
     def _found(self, key: tuple[str, str], asked: Asked) -> Remembered:
         session = self._kept.pop(key, None)
@@ -90,6 +87,8 @@ class Sessions:
         if session is None and asked.exists:
             raise QueryError(372, "SESSION_NOT_FOUND", f"Session {asked.name[:100]} not found.")
         session = session or Remembered()
+        if asked.ends:  # for the next request, which may come as soon as the answer to this one is there
+            return session
         session.until = time.monotonic() + LONGEST_SECONDS  # while the request runs
         self._kept[key] = session
         if len(self._kept) > _MOST:

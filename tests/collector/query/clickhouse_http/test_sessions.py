@@ -116,3 +116,17 @@ def test_they_are_bounded() -> None:
         pass
     with pytest.raises(QueryError, match="not found"), sessions.entered("", Asked("0", exists=True)):
         pass
+
+
+def test_one_caller_does_not_end_the_sessions_of_others() -> None:
+    """Too many cost whoever has most of them."""
+    sessions = Sessions()
+    with sessions.entered("quiet", Asked("kept")) as session:
+        session.set({"a": "1"})
+    for number in range(3000):
+        with sessions.entered("loud", Asked(str(number))):
+            pass
+    with sessions.entered("quiet", Asked("kept", exists=True)) as session:
+        assert session.settings == {"a": "1"}
+    with sessions.entered("loud", Asked("2999", exists=True)):
+        pass
