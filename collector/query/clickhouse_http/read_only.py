@@ -351,9 +351,12 @@ class _Inspector:
         if parts[0] in self._foreign and not (parts[0] == "system" and parts[1:2] and parts[1] in _SYSTEM):
             raise closed(f"Table {'.'.join(parts)}")
 
-    def _explain(self, _: Node) -> None:
+    def _explain(self, node: Node) -> None:
         if self._own:
             raise closed("EXPLAIN")
+        options = node.pop("settings", {})  # what to tell; the engine takes nothing else there
+        if options.get("query_parameters"):
+            raise read_only()
 
     def _show(self, node: Node) -> None:
         if self._own and _SHOWN_TO_ALL.intersection(node):

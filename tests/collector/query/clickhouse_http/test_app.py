@@ -273,6 +273,16 @@ def test_a_foreign_name_is_refused_without_keys(sql):
     assert status("[::1]:8123") == 200
 
 
+@pytest.mark.parametrize(("site", "expected"), [("cross-site", 403), ("same-origin", 200), ("none", 200)])
+def test_web_pages_of_others(sql, locked_sql, site: str, expected: int):
+    """Without keys they are refused, as they could time what they cannot read; no answer runs as a script."""
+    headers = {"sec-fetch-site": site}
+    reply = sql.http.get("/", params={"query": "SELECT 'alert(1)' FORMAT TSVRaw"}, headers=headers)
+    assert reply.status_code == expected
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert locked_sql.http.get("/?query=SELECT+1", headers=headers, auth=("", "s3cret")).status_code == 200
+
+
 def test_keys(locked_sql):
     """With an `authenticate`, every way to send a key counts, and none other passes."""
 

@@ -109,7 +109,7 @@ def asked(sql_url: str, statement: str, ended: threading.Event) -> None:
     """Ask for something heavy until told to stop, and take all that comes."""
     with httpx.Client(base_url=sql_url, timeout=60) as http:
         while not ended.is_set():
-            settings = {"max_execution_time": "3", "default_format": "Native", "client_protocol_version": "54460"}
+            settings = {"max_execution_time": "2", "default_format": "Native", "client_protocol_version": "54460"}
             with (
                 contextlib.suppress(httpx.RemoteProtocolError),
                 http.stream("POST", "/", content=statement, params=settings) as reply,
@@ -143,13 +143,10 @@ def test_readers_do_not_stop_writers(tmp_path: Path) -> None:
                 readers.submit(asked, sql_url, HEAVY[number % len(HEAVY)], ended)
             try:
                 time.sleep(1)
-                took = acknowledged(collector, 60, 20)
-                collector.wait_until_stored(
-                    90
-                )  # CPU is shared, so it takes longer than alone; it does not wait for them
-                print(f"p50 {statistics.median(took):.3f} s, most {max(took):.3f} s")
+                took = acknowledged(collector, 40, 20)
+                collector.wait_until_stored(20)  # they come behind the loader, but share the processors with it
             finally:
                 ended.set()
         assert statistics.median(took) < 0.25
         assert max(took) < 2
-        assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 80}]
+        assert collector.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 60}]
