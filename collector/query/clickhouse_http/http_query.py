@@ -192,6 +192,4 @@ def _session(values: Mapping[str, str]) -> Asked:
     name = values.get("session_id", "")
     if len(name) > _LONGEST_SESSION:
         raise bad_arguments(f"session_id is longer than {_LONGEST_SESSION} characters")
-    return Asked(
-        name, int(asked), values.get("session_check") in _ON, values.get("close_session") in _ON
-    )
+    return Asked(name, int(asked), values.get("session_check") in _ON, values.get("close_session") in _ON)

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import psutil
@@ -128,7 +127,7 @@ STATEMENTS = {
     + " SELECT x40",
     "too many filters": "SELECT 1 SETTINGS additional_table_filters = {" + "'a': '1', " * 20_000 + "'b': '1'}",
     "a row of a gigabyte": "SELECT repeat(repeat('x', 1000000), 1000)",
-    "rows of a gigabyte": "SELECT * FROM generateRandom('a Array(Array(Array(String)))', 1, 100000, 100000) FORMAT Null",
+    "rows of a gigabyte": "SELECT * FROM generateRandom('a Array(Array(Array(String)))', 1, 99999, 99999) FORMAT Null",
     "memory": "SELECT length(groupArray(number)) FROM numbers(1000000000)",
     "a foot after everything": "SELECT repeat('x', 20000) FROM numbers(200000) FORMAT JSON",
 }  # fmt: skip

@@ -177,7 +177,9 @@ def test_go_limits(go: dict[str, Any]) -> None:
 def jdbc(locked_sql, pytestconfig: pytest.Config) -> dict[str, str]:
     """What the JDBC driver got with its defaults, LZ4 frames among them."""
     folder = made(pytestconfig, "jdbc", MAVEN, JAVAC)
-    said = printed(["java", "-XX:TieredStopAtLevel=1", "-cp", "jars/*:.", "Client", f"127.0.0.1:{locked_sql.port}", KEY], folder)
+    said = printed(
+        ["java", "-XX:TieredStopAtLevel=1", "-cp", "jars/*:.", "Client", f"127.0.0.1:{locked_sql.port}", KEY], folder
+    )
     return dict(line.split("\t", 1) for line in said.splitlines())
 
 
