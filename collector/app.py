@@ -70,7 +70,7 @@ _NO_SPANS_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, 
 # FastAPI would trace each request where the environment names an endpoint, which may be this collector: without end
 _LARGEST_WHOLE = (
     256 << 20
-)  # bytes of an answer on the SQL port that is made whole: it is kept twice, beside the engine's
+)  # bytes of an answer made whole on the SQL port, which is kept twice
 _ANSWER_AT_MOST_SECONDS = 20  # for a question under /api
 _ANSWER_SECONDS = 5.0  # for an endpoint to refuse a slow request in its own words before the connection is cut
 
