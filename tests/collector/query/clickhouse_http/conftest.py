@@ -82,5 +82,5 @@ def locked_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
 def patient_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
     """A server that lets a statement run for a minute."""
     with serving(tmp_path_factory.mktemp("patient"), seconds=60) as port:
-        port.text("SELECT sum(length(repeat('x', 100))) FROM numbers(1000000)")  # has its threads and its caches
+        port.text("SELECT number, repeat('x', 100) AS text FROM numbers(1000000)")  # has its threads and its caches
         yield port
