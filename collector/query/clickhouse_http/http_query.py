@@ -127,9 +127,9 @@ def _text(body: bytes) -> str:
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, str]:
-    boundary = _head(b"Content-Type: " + content_type.encode("latin-1")).get_boundary("")
-    before, *parts, after = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
-    if not boundary or before or not after.startswith(b"--") or len(parts) > _MOST_FIELDS:
+    boundary = _head(f"Content-Type: {content_type}").get_boundary("")
+    before, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"))
+    if not boundary or before or not parts or not parts.pop().startswith(b"--") or len(parts) > _MOST_FIELDS:
         raise bad_arguments(f"The body is not a form of at most {_MOST_FIELDS} fields")
     return dict(_field(part) for part in parts)
 
@@ -138,15 +138,15 @@ def _field(part: bytes) -> tuple[str, str]:
     head, found, content = part.partition(b"\r\n\r\n")
     if not found or len(head) > _LONGEST_HEAD:
         raise bad_arguments("A field of the form has no head, or one that is too long")
-    fields = _head(head.strip())
+    fields = _head(_text(head.strip()))
     name = fields.get_param("name", header="content-disposition")
     if not isinstance(name, str) or fields.get_filename() is not None:
         raise QueryError(48, "NOT_IMPLEMENTED", "External tables are not taken here.")
     return name, _text(content)
 
 
-def _head(lines: bytes) -> email.message.Message:
-    return email.parser.BytesHeaderParser().parsebytes(lines + b"\r\n\r\n")
+def _head(lines: str) -> email.message.Message:
+    return email.parser.HeaderParser().parsestr(f"{lines}\r\n\r\n")
 
 
 def key_of(request: Request) -> str:

@@ -28,7 +28,7 @@ class Watched:
     http: httpx.Client
     process: psutil.Process
 
-    def attack(self, body: bytes, headers: dict[str, str] | None = None, **settings: str) -> tuple[int, bytes]:
+    def attack(self, body: bytes, headers: dict[str, bytes] | None = None, **settings: str) -> tuple[int, bytes]:
         """Ask, and return the status and what came, its beginning only; meanwhile nothing stands still or grows."""
         before = most = self.process.memory_info().rss
         longest, ended, received = 0.0, threading.Event(), []
@@ -101,6 +101,9 @@ BODIES = {
     "a header of very many names": (field(b"a" + b'"; name*0="a' * 20_000, b"1") + b"--x--\r\n", FORM, {}),
     "a form in a form": (NESTED, {"content-type": "multipart/form-data; boundary=b0"}, {}),
     "a form without an end": (field(b"query", b"SELECT 1"), FORM, {}),
+    "a form that is none": (b"SELECT 1", FORM, {}),
+    "a field whose name is no text": (field(b"\xff\xfe", b"1") + b"--x--\r\n", FORM, {}),
+    "a boundary that is no text": (b"SELECT 1", {"content-type": "multipart/form-data; boundary=\xff"}, {}),
     "a form without a boundary": (b"--x--", {"content-type": "multipart/form-data"}, {}),
     "a long name of a session": (field(b"session_id", b"a" * 4_000_000) + field(b"query", b"SET a = 1"), FORM, {}),
     "more than fits": (b" " * (5 * MIB), {}, {}),
@@ -112,7 +115,8 @@ BODIES = {
 def test_bodies(watched: Watched, name: str) -> None:
     """What unfolds, or takes long to take apart, is refused before it does."""
     body, headers, settings = BODIES[name]
-    status, said = watched.attack(body, headers, **settings)
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    status, said = watched.attack(body, raw, **settings)
     assert status in {400, 413}, said
     assert said.startswith(b"Code: ")
 
