@@ -5,26 +5,30 @@ All of it blocks and runs in worker threads, except `cancel`, which any other th
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from collector.access import row_policies
-from collector.query.clickhouse_http import native, query_settings, read_only
+from collector.query.clickhouse_http import heads, native, query_settings, read_only
 from collector.query.clickhouse_http.embedded import Chunk, Control, Session
 from collector.query.clickhouse_http.http_query import HttpQuery
 from collector.query.clickhouse_http.query_error import QueryError, closed
 from collector.query.clickhouse_http.query_error import read_only as refuse
 from collector.query.clickhouse_http.query_settings import Caps
+from collector.query.clickhouse_http.sessions import Remembered
 
 _FILTERS: Final = "additional_table_filters"
 _DEFAULT_FORMAT: Final = "TabSeparated"
 _NATIVE: Final = "Native"
 
-# Each block is encoded as if it were the whole result, so only what has no head and no foot can be streamed.
-_STREAMED: Final = frozenset(
+# Each block is encoded as if it were the whole result, so what has a foot cannot be streamed, and what has a head only
+# where `heads.py` finds it.
+_STREAMED: Final = heads.HEADED | frozenset(
     {
         "BSONEachRow",
         "CSV",
@@ -47,9 +51,9 @@ _STREAMED: Final = frozenset(
     }
 )
 _WHOLE_SETTINGS: Final = ("extremes", "output_format_json_array_of_rows")  # they add a foot
-# They need a schema file, write one, or speak a wire protocol.
 # Of these indexes the engine takes values to try a condition on, before any row policy; of the others it takes hashes.
 _TELLING_INDEXES: Final = "SELECT DISTINCT name FROM system.data_skipping_indices WHERE type IN ('set', 'minmax')"
+# They need a schema file, write one, or speak a wire protocol.
 _CLOSED_FORMATS: Final = frozenset(
     {"AvroConfluent", "CapnProto", "MySQLWire", "PNG", "PostgreSQLWire", "Protobuf", "ProtobufList", "ProtobufSingle"}
     | {"Template"}
@@ -114,16 +118,18 @@ def open_engine(data_path: str, database: str, caps: Caps) -> Engine:
 class Answer:
     """The result of one statement, while it is produced."""
 
-    def __init__(self, engine: Engine, query: HttpQuery, tenant: str = "") -> None:
+    def __init__(self, engine: Engine, query: HttpQuery, session: Remembered, tenant: str = "") -> None:
         """Nothing happens before `open`. Rows are those of `tenant`, "" for everybody's."""
         self._engine = engine
         self._query = query
+        self._remembered = session
         self._tenant = tenant
         self._tag = uuid.uuid4().hex
         self._cancelled = threading.Event()
         self._session: Session | None = None
         self._rest: Chunk | None = None  # of a result that is not streamed
         self._streams = False
+        self._joiner = heads.Joiner("")
         self._started = time.monotonic_ns()
         self.format = self.content_type = ""
         self.timezone = engine.timezone
@@ -141,10 +147,28 @@ class Answer:
                 session.query(statement, "Null")
         settings = self._prepared(session)
         verdict = self._judged(session, self._query.sql, self._query.parameters)
+        if verdict.change:
+            self._change(session, verdict.change)
+            return
+        self._begin(session, settings, verdict)
+
+    def _change(self, session: Session, change: read_only.Change) -> None:
+        """Try what SET or USE ask for, and let the session remember it; without a session it is forgotten at once."""
+        self.format, self.content_type = self._engine.output_format(_DEFAULT_FORMAT)
+        if change.database:
+            self._remembered.database = self._use(session, change.database)
+        settings = query_settings.accepted(change.settings, self._engine.caps, self._engine.settings)
+        if self._tenant:
+            self._discreet(settings)
+        session.set(settings)
+        self._remembered.set(settings)
+
+    def _begin(self, session: Session, settings: dict[str, str], verdict: read_only.Verdict) -> None:
         asked = verdict.output_format or self._query.default_format or _DEFAULT_FORMAT
         self.format, self.content_type = self._engine.output_format(asked)
         settings |= {name: self._engine.caps.lowered(name, text) for name, text in verdict.settings.items()}
-        self._streams = self.format in _STREAMED and not verdict.whole and not _adds_foot(settings)
+        self._streams = self.format in _STREAMED and not verdict.whole and not self._reshaped(settings)
+        self._joiner = heads.Joiner(self.format if self._streams else "")
         if not self._streams:
             settings.setdefault("max_result_bytes", str(self._engine.caps.result_bytes))
         if self._query.protocol_version >= native.CUSTOM_SERIALIZATION:
@@ -154,6 +178,9 @@ class Answer:
         session.set(settings | {"log_comment": self._tag, "readonly": "1"})
         self.timezone = settings.get("session_timezone") or self._engine.timezone
         self._start(session)
+
+    def _reshaped(self, settings: Mapping[str, str]) -> bool:
+        return _adds_foot(settings) or (self.format in heads.HEADED and any(map(heads.reshapes, settings)))
 
     def _judged(self, session: Session, sql: str, parameters: dict[str, str]) -> read_only.Verdict:
         own = self._engine.database if self._tenant else None
@@ -168,18 +195,23 @@ class Answer:
 
     def _prepared(self, session: Session) -> dict[str, str]:
         engine = self._engine
-        session.set(engine.caps.settings())
-        settings = query_settings.accepted(self._query.settings, engine.caps, engine.settings)
+        session.set(engine.caps.settings() | query_settings.BEHIND)
+        asked = self._remembered.settings | self._query.settings
+        settings = query_settings.accepted(asked, engine.caps, engine.settings)
         if _FILTERS in settings:
             statement = read_only.filters_statement(settings[_FILTERS])
             settings |= self._judged(session, statement, {}).settings
-        database = self._query.database
+        self._use(session, self._query.database or self._remembered.database)
+        return settings
+
+    def _use(self, session: Session, database: str) -> str:
+        engine = self._engine
         # `default` is what clients call the database nobody told them; the engine's own of that name is a file system.
         database = engine.database if database in {"", *engine.catalogue.closed_databases} else database
         if self._tenant and database != engine.database:
             raise closed(f"Database {database[:100]}")
         session.use(database)
-        return settings
+        return database
 
     def _start(self, session: Session) -> None:
         if self._cancelled.is_set():
@@ -199,20 +231,33 @@ class Answer:
         """
         chunk = self._next()
         if chunk is None:
-            return b""
+            return self._joiner.end()
         self.rows += chunk.rows
         self.read_rows += chunk.read_rows
         self.read_bytes += chunk.read_bytes
         self.bytes += len(chunk.data)
         if self.format == _NATIVE:
             return native.reframe(chunk.data, chunk.rows, self._query.protocol_version)
-        return chunk.data
+        return self._joiner.next(chunk.data)
 
     def _next(self) -> Chunk | None:
         if self._streams and self._session:
-            return self._session.fetch()
+            chunk = self._session.fetch(self._engine.caps.result_bytes)
+            if chunk is None and not self.bytes and self.format in heads.HEADED:
+                self._streams = False
+                return self._only_head(self._session)
+            return chunk
         chunk, self._rest = self._rest, None
         return chunk
+
+    def _only_head(self, session: Session) -> Chunk:
+        """Return the head of a result without rows, which a stream leaves out."""
+        session.end_stream()
+        sql, parameters = self._query.sql, self._query.parameters
+        try:
+            return session.result(read_only.without_rows(session, sql), self.format, parameters)
+        except QueryError:  # as a subquery it is none: names may stand twice
+            return session.result(sql, self.format, parameters, limit=self._engine.caps.result_bytes)
 
     def close(self) -> None:
         """End the statement if it still runs, and give the connection back."""
@@ -224,6 +269,13 @@ class Answer:
         """Make a running statement fail, from another thread."""
         self._cancelled.set()
         self._engine.control.cancel(self._tag)
+
+    def progress(self) -> str:
+        """Return how far the statement is, as X-ClickHouse-Progress words it; "" before it runs, and to a tenant."""
+        if self._tenant:
+            return ""
+        running = self._engine.control.progress(self._tag)
+        return json.dumps(running, separators=(",", ":")) if running else ""
 
     def summary(self) -> dict[str, str]:
         """Return what it cost so far, as X-ClickHouse-Summary words it; to a tenant only what it got."""
@@ -240,5 +292,5 @@ class Answer:
         }
 
 
-def _adds_foot(settings: dict[str, str]) -> bool:
+def _adds_foot(settings: Mapping[str, str]) -> bool:
     return any(settings.get(name, "0") not in {"0", "false"} for name in _WHOLE_SETTINGS)

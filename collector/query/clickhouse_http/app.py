@@ -4,25 +4,24 @@
                what is asked    a connection of its own (embedded.py)      status, headers, body
                                 limits        query_settings.py
                                 three gates   read_only.py
-                                blocks        native.py                http_reply.py
+                                blocks        native.py, heads.py      http_reply.py, compression.py
 
 Decisions
-- A connection a request (0.5 ms), closed with it: nothing a reader does outlives the request, and `session_id` means
-  nothing.
+- A connection a request (0.5 ms), closed with it: nothing a reader does outlives the request but the settings and the
+  database of a session (sessions.py), which are judged again with each request.
 - At most `slots` statements run at once; others wait their turn. A slot is held until the last byte is with the client.
 - The first MiB of a result (16 with `wait_end_of_query=1`) is held back, as ClickHouse does: a statement that fails
   early gets an honest status, a short one its Content-Length and its full X-ClickHouse-Summary. What is longer is
   streamed block by block; if it fails then, the error follows between `__exception__` marks, as ClickHouse ≥ 25.11
   writes it, and the connection is cut, so that nobody takes half a result for a whole one.
-- Formats with a head or a foot (JSON, Parquet, Arrow, …WithNames) are made whole in memory first, up to a cap.
+- Formats with a foot (JSON, Parquet, Arrow, Pretty…) are made whole in memory first, up to a cap.
 - A client that hangs up, or a stopping server, cancels the statement: `KILL QUERY` by a `log_comment` of ours.
 - A key of one tenant reads that tenant's rows: ClickHouse's own row policies see to it (`access/row_policies.py`), and
   the guard closes what they do not know. Where the policies are not in force, such a key reads nothing.
 - Without keys, a request must name us by address or as localhost: a web page that lets its own name resolve to
-  127.0.0.1 (DNS rebinding) gets nothing.
+  127.0.0.1 (DNS rebinding) gets nothing. Nor does one that names us: what it could not read it could still time.
 
-Not spoken: `compress=1` (ClickHouse's LZ4 framing; clickhouse-go does without over HTTP, JDBC needs `compress=false`),
-external tables, sessions, roles, progress headers.
+What works, what differs from a server, and the test that holds it: README.md.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ import contextlib
 import ipaddress
 import logging
 from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import anyio
@@ -47,9 +47,10 @@ from collector.errors import Forbidden, Unauthenticated
 from collector.query.clickhouse_http import http_query
 from collector.query.clickhouse_http.answer import Answer, Engine, open_engine
 from collector.query.clickhouse_http.http_query import HttpQuery
-from collector.query.clickhouse_http.http_reply import Reply, exception_headers
+from collector.query.clickhouse_http.http_reply import Reply, error_reply
 from collector.query.clickhouse_http.query_error import QueryError
 from collector.query.clickhouse_http.query_settings import Caps
+from collector.query.clickhouse_http.sessions import Sessions
 from collector.request import Sender
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ _HELD_BACK_WAITING: Final = 16 << 20
 _MAX_WAITING: Final = 256  # requests that wait for a slot
 _GRACE_SECONDS: Final = 30  # for the client to take the last bytes, after the statement's own time
 _CANCEL_SECONDS: Final = 0.1
+_MOST_PROGRESS: Final = 32  # lines; Node takes 16 KiB of headers
 _NOT_FOUND: Final = "There is no handle {}\n\nUse / or /ping for health checks.\n"
 _METHODS: Final = ["GET", "HEAD", "POST"]
 
@@ -109,6 +111,14 @@ def _no_such_path(request: Request, _: Exception) -> Response:
     return PlainTextResponse(_NOT_FOUND.format(request.url.path), 404)
 
 
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who asks."""
+
+    tenant: str = ""  # whose rows they read, "" for everybody's
+    key: str = ""  # id of their key
+
+
 class _Doorman:
     """Decides who may ask."""
 
@@ -117,8 +127,8 @@ class _Doorman:
         self._hosts = {"localhost", *hosts}
         self._tenants = tenants
 
-    def admit(self, request: Request) -> str:
-        """Return whose rows they read, "" for everybody's.
+    def admit(self, request: Request) -> _Caller:
+        """Return who they are.
 
         Raises:
             QueryError: they may not ask.
@@ -128,14 +138,16 @@ class _Doorman:
             host = request.url.hostname or ""
             if host not in self._hosts and not _is_address(host):
                 raise QueryError(497, "ACCESS_DENIED", f"Without keys nobody calls here as {host[:100]}.")
-            return ""
+            if request.headers.get("sec-fetch-site") == "cross-site":
+                raise QueryError(497, "ACCESS_DENIED", "Without keys no web page of another site calls here.")
+            return _Caller()
         if sender.tenant == ALL_TENANTS:
-            return ""
+            return _Caller(key=sender.key)
         if not self._tenants:
             raise QueryError(
                 497, "ACCESS_DENIED", "Keys of one tenant cannot ask SQL here: row policies are not in force."
             )
-        return sender.tenant
+        return _Caller(sender.tenant, sender.key)
 
     def _sender(self, key: str, peer: str) -> Sender:
         if self._authenticate is None:
@@ -165,8 +177,11 @@ class _Endpoint:
         self._open = lambda: open_engine(data_path, database, caps)
         self._seconds = caps.seconds + _GRACE_SECONDS
         self._slots = anyio.CapacityLimiter(slots)
-        self._threads = anyio.CapacityLimiter(2 * slots + 1)  # a slot's statement, its cancellation, and the end of all
+        self._threads = anyio.CapacityLimiter(
+            3 * slots + 1
+        )  # a slot's statement, progress, cancellation; the end of all
         self._doorman = doorman
+        self._sessions = Sessions()
         self._running: set[Answer] = set()
         self._engine: Engine | None = None
 
@@ -185,26 +200,27 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope, receive)
+        query: HttpQuery | None = None
         with contextlib.suppress(ClientDisconnect):
             try:
-                tenant = self._doorman.admit(request)
+                caller = self._doorman.admit(request)
                 query = await http_query.read(request)
                 if query.given:
-                    await self._answer(request, query, tenant, send)
+                    await self._answer(request, query, caller, send)
                 else:
                     await _ok(request)(scope, receive, send)
             except QueryError as error:
                 log.debug("refused: %s", error.message)
-                await self._error(error)(scope, receive, send)
+                await error_reply(error, self._engine, query)(scope, receive, send)
 
-    async def _answer(self, request: Request, query: HttpQuery, tenant: str, send: Send) -> None:
+    async def _answer(self, request: Request, query: HttpQuery, caller: _Caller, send: Send) -> None:
         if self._slots.statistics().tasks_waiting >= _MAX_WAITING:
             raise QueryError(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries.")
         reply: Reply | None = None
         with anyio.move_on_after(self._seconds) as time:
-            async with self._slots, self._started(query, tenant, request) as answer:
-                held, ended = await self._hold_back(answer, query)
-                reply = Reply(self._opened(), query, answer, send)
+            async with self._slots, self._started(query, caller, request) as answer:
+                held, ended, progress = await self._begun(answer, query)
+                reply = Reply(self._opened(), query, answer, send, in_thread=self._in_thread, progress=progress)
                 if ended or request.method == "HEAD":
                     await reply.whole(held)
                 else:
@@ -219,19 +235,19 @@ class _Endpoint:
         return self._engine
 
     @contextlib.asynccontextmanager
-    async def _started(self, query: HttpQuery, tenant: str, request: Request) -> AsyncIterator[Answer]:
-        answer = Answer(self._opened(), query, tenant)
-        self._running.add(answer)
-        watch = asyncio.create_task(self._watch(request, answer))
-        try:
-            await self._in_thread(answer.open)
-            yield answer
-        finally:
-            self._running.discard(answer)
-            watch.cancel()
-            with anyio.CancelScope(shield=True):
-                await self._in_thread(answer.close)
-            log.debug("%s: %d rows, %d bytes", query.query_id, answer.rows, answer.bytes)
+    async def _started(self, query: HttpQuery, caller: _Caller, request: Request) -> AsyncIterator[Answer]:
+        with self._sessions.entered(f"{caller.key} {caller.tenant}", query.session) as remembered:
+            answer = Answer(self._opened(), query, remembered, caller.tenant)
+            self._running.add(answer)
+            watch = asyncio.create_task(self._watch(request, answer))
+            try:
+                yield answer
+            finally:
+                self._running.discard(answer)
+                watch.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self._in_thread(answer.close)
+                log.debug("%s: %d rows, %d bytes", query.query_id, answer.rows, answer.bytes)
 
     async def _watch(self, request: Request, answer: Answer) -> None:
         """Cancel the statement when the client is gone or has had its time."""
@@ -248,6 +264,22 @@ class _Endpoint:
     async def _read(self, answer: Answer) -> bytes:
         return await self._in_thread(answer.read)
 
+    async def _begun(self, answer: Answer, query: HttpQuery) -> tuple[list[bytes], bool, list[str]]:
+        """Run a statement until its response can begin; return its first pieces, whether they are all, its progress."""
+        progress: list[str] = []
+        report = asyncio.create_task(self._report(answer, query.progress_seconds, progress))
+        try:
+            await self._in_thread(answer.open)
+            return *await self._hold_back(answer, query), progress
+        finally:
+            report.cancel()
+
+    async def _report(self, answer: Answer, every: float, progress: list[str]) -> None:
+        while every and len(progress) < _MOST_PROGRESS:
+            await asyncio.sleep(every)
+            if line := await self._in_thread(answer.progress):
+                progress.append(line)
+
     async def _hold_back(self, answer: Answer, query: HttpQuery) -> tuple[list[bytes], bool]:
         """Return the first pieces of a result, and whether they are all of it."""
         limit = _HELD_BACK_WAITING if query.waits else _HELD_BACK
@@ -263,7 +295,3 @@ class _Endpoint:
 
     async def _in_thread(self, call: Callable[[], Result]) -> Result:
         return await anyio.to_thread.run_sync(call, limiter=self._threads)
-
-    def _error(self, error: QueryError) -> Response:
-        version = self._engine.version if self._engine else "unknown"
-        return PlainTextResponse(error.text(version), error.status, exception_headers(error))

@@ -11,6 +11,16 @@ from collector.query.clickhouse_http.query_error import QueryError, from_engine
 
 Result = TypeVar("Result")
 
+_PROGRESS = """
+SELECT read_rows, read_bytes, written_rows, written_bytes, total_rows_approx,
+    0, 0, toUInt64(elapsed * 1e9), memory_usage
+FROM system.processes
+"""
+_PROGRESS_NAMES = (
+    *("read_rows", "read_bytes", "written_rows", "written_bytes", "total_rows_to_read", "result_rows", "result_bytes"),
+    *("elapsed_ns", "memory_usage"),
+)
+
 
 class Session:
     """One connection: settings and database of its own. For one thread at a time, but not always the same one."""
@@ -42,16 +52,22 @@ class Session:
         """
         answer = _engine_errors(lambda: self._connection.query(sql, output_format, params=dict(parameters or {})))
         if limit is not None and answer.size() > limit:  # before it is copied
-            raise QueryError(396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit}.")
+            raise _too_large(limit, "")
         return Chunk(answer)
 
     def stream(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> None:
         """Start a statement whose result `fetch` returns block by block."""
         self._stream = _engine_errors(lambda: self._connection.send_query(sql, output_format, params=dict(parameters)))
 
-    def fetch(self) -> Chunk | None:
-        """Return the next block of the stream, each encoded as if it were the only one; None after the last."""
+    def fetch(self, limit: int) -> Chunk | None:
+        """Return the next block of the stream, each encoded as if it were the only one; None after the last.
+
+        Raises:
+            QueryError: the statement failed, or the block is larger than `limit` bytes.
+        """
         block = _engine_errors(self._stream.fetch)
+        if block is not None and block.size() > limit:  # before it is copied
+            raise _too_large(limit, " for one block: ask for fewer rows a block with max_block_size")
         return None if block is None else Chunk(block)
 
     def set(self, settings: Mapping[str, str]) -> None:
@@ -65,10 +81,15 @@ class Session:
         escaped = database.replace("\\", "\\\\").replace("`", "\\`")
         self.query(f"USE `{escaped}`", "Null")
 
+    def end_stream(self) -> None:
+        """End what `stream` started, so that the connection takes another statement."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            _engine_errors(stream.close)
+
     def close(self) -> None:
         """End what runs and give the connection back."""
-        if self._stream is not None:
-            _engine_errors(self._stream.close)
+        self.end_stream()
         self._connection.close()
 
 
@@ -94,6 +115,16 @@ class Control:
         with self._lock:
             self.session.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(tag)}", "Null")
 
+    def progress(self, tag: str) -> dict[str, str]:
+        """Return how far the query with this `log_comment` is; nothing where it does not run."""
+        sql = f"{_PROGRESS} WHERE Settings['log_comment'] = {quoted(tag)} LIMIT 1"
+        with self._lock:
+            try:
+                found = self.session.query(sql, "TSVRaw").decode().split()
+            except QueryError:
+                return {}
+        return dict(zip(_PROGRESS_NAMES, found, strict=True)) if found else {}
+
     def close(self) -> None:
         """Give the connection back."""
         with self._lock:
@@ -103,6 +134,10 @@ class Control:
 def quoted(text: str) -> str:
     """Quote a text for SQL."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _too_large(limit: int, where: str) -> QueryError:
+    return QueryError(396, "TOO_MANY_ROWS_OR_BYTES", f"Limit for result exceeded, max bytes: {limit}{where}.")
 
 
 def _engine_errors(call: Callable[[], Result]) -> Result:

@@ -6,21 +6,28 @@ import base64
 import binascii
 import email.message
 import email.parser
-import email.policy
 import re
 import uuid
-import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import anyio.to_thread
 from starlette.requests import Request
 
+from collector.query.clickhouse_http import compression
 from collector.query.clickhouse_http.query_error import QueryError, bad_arguments, read_only
+from collector.query.clickhouse_http.sessions import DEFAULT_SECONDS, LONGEST_SECONDS, Asked
 
 MAX_BODY_BYTES: Final = 4 << 20  # after decompression; what is longer is data, and nobody inserts here
 _PARAMETER: Final = "param_"
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
+_ON: Final = frozenset({"1", "true"})
+_PROGRESS_MILLISECONDS: Final = 100  # ClickHouse's default; more often tells nobody anything
 _FORM: Final = "multipart/form-data"  # clickhouse-connect sends long parameters so
+_MOST_FIELDS: Final = 1000
+_LONGEST_HEAD: Final = 1024  # bytes before a field's content
+_LONGEST_SESSION: Final = 256  # characters of its name, which is kept
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,8 @@ class HttpQuery:
     database: str
     default_format: str
     query_id: str
-    gzip: bool
+    encoding: str  # of the answer, "" for none
+    session: Asked
     given: bool  # something was asked; without it the answer is "Ok."
 
     @property
@@ -47,7 +55,20 @@ class HttpQuery:
     @property
     def waits(self) -> bool:
         """Whether the client would rather wait than see a result break off."""
-        return self.settings.get("wait_end_of_query") == "1"
+        return self.settings.get("wait_end_of_query") in _ON
+
+    @property
+    def framed(self) -> bool:
+        """Whether the answer is to stand in ClickHouse's own frames."""
+        return self.settings.get("compress") in _ON
+
+    @property
+    def progress_seconds(self) -> float:
+        """How often to note how far the statement is, 0 for never."""
+        if self.settings.get("send_progress_in_http_headers") not in _ON:
+            return 0.0
+        asked = self.settings.get("http_headers_progress_interval_ms", "")
+        return max(int(asked) if asked.isdecimal() else 0, _PROGRESS_MILLISECONDS) / 1000
 
 
 async def read(request: Request) -> HttpQuery:
@@ -57,12 +78,15 @@ async def read(request: Request) -> HttpQuery:
         QueryError: it cannot be understood, or asks for a transport that is not spoken here.
     """
     values = dict(request.query_params)
-    body = _decompressed(await _body(request), request.headers.get("content-encoding", ""))
+    body = await _body(request)
+    if encoding := request.headers.get("content-encoding", "").strip().lower().removeprefix("identity"):
+        body = await anyio.to_thread.run_sync(compression.decoded, body, encoding, MAX_BODY_BYTES)
+    if values.get("decompress") in _ON:
+        body = await anyio.to_thread.run_sync(compression.unframed, body, MAX_BODY_BYTES)
     if request.headers.get("content-type", "").startswith(_FORM):
-        fields = _fields(body, request.headers["content-type"])
+        fields = await anyio.to_thread.run_sync(_fields, body, request.headers["content-type"])
         body = fields.pop("query", "").encode()
         values |= fields
-    _refuse_native_compression(values)
     sql = "\n".join(part for part in (values.get("query", ""), _text(body)) if part)
     headers = request.headers
     return HttpQuery(
@@ -72,7 +96,8 @@ async def read(request: Request) -> HttpQuery:
         database=values.get("database") or headers.get("x-clickhouse-database", ""),
         default_format=headers.get("x-clickhouse-format") or values.get("default_format", ""),
         query_id=_query_id(values.get("query_id") or headers.get("x-clickhouse-query-id", "")),
-        gzip=_wants_gzip(request, values),
+        encoding=_encoding(request, values),
+        session=_session(values),
         given=bool(sql.strip()) or request.method == "POST",
     )
 
@@ -87,32 +112,9 @@ async def _body(request: Request) -> bytes:
     async for piece in request.stream():
         size += len(piece)
         if size > MAX_BODY_BYTES:
-            raise _too_large()
+            raise compression.too_large(MAX_BODY_BYTES)
         pieces.append(piece)
     return b"".join(pieces)
-
-
-def _decompressed(body: bytes, encoding: str) -> bytes:
-    if encoding in {"", "identity"} or not body:
-        return body
-    if encoding != "gzip":
-        raise QueryError(
-            48, "NOT_IMPLEMENTED", f"Content-Encoding {encoding[:20]} is not read here: send gzip or none."
-        )
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        plain = inflate.decompress(body, MAX_BODY_BYTES)
-    except zlib.error as error:
-        raise bad_arguments(f"The body is not gzip: {error}") from None
-    if inflate.unconsumed_tail:
-        raise _too_large()
-    if not inflate.eof:
-        raise bad_arguments("The gzip body ends early")
-    return plain
-
-
-def _too_large() -> QueryError:
-    return QueryError(229, "QUERY_IS_TOO_LARGE", f"The request is larger than {MAX_BODY_BYTES} bytes.")
 
 
 def _text(body: bytes) -> str:
@@ -125,28 +127,26 @@ def _text(body: bytes) -> str:
 
 
 def _fields(body: bytes, content_type: str) -> dict[str, str]:
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1")
-    form = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + body)
-    return dict(_field(part) for part in form.iter_parts() if isinstance(part, email.message.Message))
+    boundary = _head(f"Content-Type: {content_type}").get_boundary("")
+    before, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode("latin-1", "replace"))
+    if not boundary or before or not parts or not parts.pop().startswith(b"--") or len(parts) > _MOST_FIELDS:
+        raise bad_arguments(f"The body is not a form of at most {_MOST_FIELDS} fields")
+    return dict(_field(part) for part in parts)
 
 
-def _field(part: email.message.Message) -> tuple[str, str]:
-    name = part.get_param("name", header="content-disposition")
-    content = part.get_payload(decode=True)
-    if not isinstance(name, str) or part.get_filename() or not isinstance(content, bytes):
+def _field(part: bytes) -> tuple[str, str]:
+    head, found, content = part.partition(b"\r\n\r\n")
+    if not found or len(head) > _LONGEST_HEAD:
+        raise bad_arguments("A field of the form has no head, or one that is too long")
+    fields = _head(_text(head.strip()))
+    name = fields.get_param("name", header="content-disposition")
+    if not isinstance(name, str) or fields.get_filename() is not None:
         raise QueryError(48, "NOT_IMPLEMENTED", "External tables are not taken here.")
     return name, _text(content)
 
 
-def _refuse_native_compression(values: dict[str, str]) -> None:
-    for name in ("compress", "decompress"):
-        if values.get(name, "0") not in {"0", "false"}:
-            raise QueryError(  # ACCESS_DENIED is 403: its body the JDBC driver shows as it is
-                497,
-                "ACCESS_DENIED",
-                f"{name}=1 (ClickHouse's own LZ4 framing) is not spoken here: set {name}=0, "
-                "or use HTTP compression (enable_http_compression=1 with Accept-Encoding: gzip).",
-            )
+def _head(lines: str) -> email.message.Message:
+    return email.parser.HeaderParser().parsestr(f"{lines}\r\n\r\n")
 
 
 def key_of(request: Request) -> str:
@@ -175,6 +175,21 @@ def _query_id(asked: str) -> str:
     return _UNPRINTABLE.sub("?", asked)[:256] or str(uuid.uuid4())
 
 
-def _wants_gzip(request: Request, values: dict[str, str]) -> bool:
-    encodings = {each.partition(";")[0].strip() for each in request.headers.get("accept-encoding", "").split(",")}
-    return values.get("enable_http_compression") in {"1", "true"} and "gzip" in encodings
+def _encoding(request: Request, values: Mapping[str, str]) -> str:
+    if values.get("enable_http_compression", "1") not in _ON:  # the engine's own default since ClickHouse 26
+        return ""
+    return compression.chosen(request.headers.get("accept-encoding", ""))
+
+
+def _session(values: Mapping[str, str]) -> Asked:
+    asked = values.get("session_timeout", str(DEFAULT_SECONDS))
+    if not asked.isdecimal() or len(asked) > len(str(LONGEST_SECONDS)) or int(asked) > LONGEST_SECONDS:
+        raise QueryError(
+            374,
+            "INVALID_SESSION_TIMEOUT",
+            f"Invalid session timeout: '{asked[:20]}', at most {LONGEST_SECONDS} seconds.",
+        )
+    name = values.get("session_id", "")
+    if len(name) > _LONGEST_SESSION:
+        raise bad_arguments(f"session_id is longer than {_LONGEST_SESSION} characters")
+    return Asked(name, int(asked), values.get("session_check") in _ON, values.get("close_session") in _ON)

@@ -61,7 +61,7 @@ def reframe(block: bytes, rows: int, version: int) -> bytes:
     """Return a block, or several in a row, as protocol `version` has them; `rows` is how many the engine counted."""
     if version <= 0 or not block:
         return block
-    if version < CUSTOM_SERIALIZATION and _count(block, _count(block, 0)[1])[0] == rows:
+    if version < CUSTOM_SERIALIZATION and varint(block, varint(block, 0)[1])[0] == rows:
         return _BLOCK_INFO + block  # the usual case: exactly one block
     pieces: list[bytes] = []
     position = 0
@@ -71,8 +71,8 @@ def reframe(block: bytes, rows: int, version: int) -> bytes:
 
 
 def _block(data: bytes, start: int, version: int, pieces: list[bytes]) -> int:
-    columns, position = _count(data, start)
-    rows, position = _count(data, position)
+    columns, position = varint(data, start)
+    rows, position = varint(data, position)
     pieces += (_BLOCK_INFO, data[start:position])
     mark = b"\0" if version >= CUSTOM_SERIALIZATION else b""
     for _ in range(columns):
@@ -88,7 +88,8 @@ def _block(data: bytes, start: int, version: int, pieces: list[bytes]) -> int:
     return position
 
 
-def _count(data: bytes, position: int) -> tuple[int, int]:
+def varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return a number of seven bits a byte, and where it ends."""
     value = shift = 0
     while True:
         byte = data[position]
@@ -100,7 +101,7 @@ def _count(data: bytes, position: int) -> tuple[int, int]:
 
 
 def _text(data: bytes, position: int) -> tuple[bytes, int]:
-    size, position = _count(data, position)
+    size, position = varint(data, position)
     return data[position : position + size], position + size
 
 
@@ -146,7 +147,7 @@ def _string(_: list[str]) -> tuple[Skip, int]:
             size = data[position]
             position += 1
             if size > 0x7F:  # noqa: PLR2004 - the varint's continuation bit
-                size, position = _count(data, position - 1)
+                size, position = varint(data, position - 1)
             position += size
         return position
 

@@ -19,6 +19,7 @@ from collector.query.clickhouse_http.query_error import QueryError, bad_argument
 TRANSPORT: Final = frozenset(
     {
         "add_http_cors_header",
+        "async_insert",  # JDBC sends what is to become of inserts with each query
         "buffer_size",
         "cancel_http_readonly_queries_on_client_close",  # always so here
         "client_protocol_version",
@@ -44,11 +45,12 @@ TRANSPORT: Final = frozenset(
         "send_progress_in_http_headers",
         "send_timeout",
         "session_check",
-        "session_id",  # each request stands alone: nothing a reader may do outlives it
+        "session_id",
         "session_timeout",
         "stacktrace",
         "user",
         "wait_end_of_query",
+        "wait_for_async_insert",
     }
 )
 
@@ -102,7 +104,15 @@ _ALLOWED: Final = frozenset(
 # How many rows a statement reads, and where it breaks off, tells how many rows others have.
 TELLING: Final = frozenset({"max_bytes_to_read", "max_rows_to_read", "read_overflow_mode"})
 _ALLOWED_PREFIX: Final = "output_format_"
-_REFUSED_OUTPUT: Final = ("output_format_schema", "output_format_image_")  # writes a file; sizes a picture in memory
+# Write a file; size a picture in memory; hide the types by which `native.py` measures columns.
+_REFUSED_OUTPUT: Final = (
+    "output_format_schema",
+    "output_format_image_",
+    "output_format_native_encode_types_in_binary_format",
+)
+# Readers come behind who receives and loads: threads with less of the processors (where the process may say so: Linux'
+# CAP_SYS_NICE), and ClickHouse's priorities, which count while an insert has one (`load/delivery.py`).
+BEHIND: Final = {"os_threads_nice_value_query": "10", "priority": "2"}
 _BLOCK_ROWS: Final = 65_409  # ClickHouse's own default: what one streamed chunk holds
 
 

@@ -38,6 +38,9 @@ _TREE = (
     "SELECT replaceRegexpAll(seen, '[()]', '') = replaceRegexpAll(said, '[()]', ''), tree FORMAT TabSeparatedRaw"
 )
 _CANONICAL = "SELECT formatQuerySingleLine({q:String}) FORMAT TabSeparatedRaw"
+_PRINTED = "SELECT formatQueryFromJSON({q:String}) FORMAT TabSeparatedRaw"
+_CHANGES = re.compile(r"(?i)\s*(?:SET|USE)\b")  # what may be SET or USE: the tree tells
+_LONGEST: Final = 262_144  # bytes, the parser's `max_query_size`; the classifier has none, and takes 100 times as much
 _NOT_IN_JSON: Final = "does not support JSON serialization"
 
 _NODES: Final = frozenset(
@@ -148,12 +151,21 @@ class Catalogue:
     dictionary_functions: frozenset[str]  # those that ask a dictionary, which has every tenant's rows
 
 
+@dataclass(frozen=True)
+class Change:
+    """What SET or USE ask for; whether a reader may have it is judged by whoever applies it."""
+
+    settings: dict[str, str] = field(default_factory=dict)
+    database: str = ""
+
+
 @dataclass
 class Verdict:
     """A statement that may run."""
 
     output_format: str = ""  # of its FORMAT clause
     settings: dict[str, str] = field(default_factory=dict)  # of its SETTINGS clauses, those a reader may change
+    change: Change | None = None  # it is SET or USE
     whole: bool = False  # its result cannot be had block by block: only a SELECT's can, and totals come after the rows
 
 
@@ -191,7 +203,13 @@ def check(
     Raises:
         QueryError: it is not one statement, does not parse, or does more than read.
     """
-    _require_one_that_reads(session, sql)
+    if len(sql.encode()) > _LONGEST:
+        raise QueryError(62, "SYNTAX_ERROR", f"Max query size exceeded: {_LONGEST} bytes.")
+    statements, reads = session.classify(sql)
+    if statements != 1:
+        _ask(session, _CANONICAL, sql)  # raises what the parser says against it
+    if not reads:
+        return Verdict(change=_change(session, sql, parameters, known, own))
     try:
         tree = _tree(session, sql)
     except QueryError as error:
@@ -203,12 +221,33 @@ def check(
     return _Inspector(session, parameters, known, own).inspect(tree)
 
 
-def _require_one_that_reads(session: Session, sql: str) -> None:
-    statements, reads = session.classify(sql)
-    if statements != 1:
-        _ask(session, _CANONICAL, sql)  # raises what the parser says against it
-    if not reads:
+def _change(session: Session, sql: str, parameters: Mapping[str, str], known: Catalogue, own: str | None) -> Change:
+    """Return what a SET or a USE asks for; refuse every other statement that does more than read."""
+    if session.classify(sql)[0] != 1 or not _CHANGES.match(sql):
         raise read_only()
+    try:
+        tree = _tree(session, sql)
+    except QueryError as error:
+        raise read_only() if _NOT_IN_JSON in error.message else error from None
+    if tree["type"] == "UseQuery" and set(tree) == {"type", "database"} and set(tree["database"]) == {"type", "name"}:
+        return Change(database=tree["database"]["name"])
+    if tree["type"] != "SetQuery" or set(tree) != {"type", "is_standalone", "changes"}:
+        raise read_only()
+    settings = {change["name"]: _setting_text(change["value"]) for change in tree["changes"]}
+    if _FILTERS in settings:
+        _Inspector(session, parameters, known, own).inspect(tree)  # the expressions in it
+    return Change(settings)
+
+
+def without_rows(session: Session, sql: str) -> str:
+    """Return a statement with the columns of a SELECT that `check` let pass, and no rows.
+
+    Raises:
+        QueryError: it cannot be said as a subquery.
+    """
+    tree = _tree(session, sql)
+    tree.pop("format_ast", None)
+    return f"SELECT * FROM ({_ask(session, _PRINTED, json.dumps(tree))}\n) LIMIT 0"  # noqa: S608 - from the engine's own tree
 
 
 def _tree(session: Session, sql: str) -> Node:
@@ -312,9 +351,12 @@ class _Inspector:
         if parts[0] in self._foreign and not (parts[0] == "system" and parts[1:2] and parts[1] in _SYSTEM):
             raise closed(f"Table {'.'.join(parts)}")
 
-    def _explain(self, _: Node) -> None:
+    def _explain(self, node: Node) -> None:
         if self._own:
             raise closed("EXPLAIN")
+        options = node.pop("settings", {})  # what to tell; the engine takes nothing else there
+        if options.get("query_parameters"):
+            raise read_only()
 
     def _show(self, node: Node) -> None:
         if self._own and _SHOWN_TO_ALL.intersection(node):
@@ -335,10 +377,9 @@ class _Inspector:
         if node.get("query_parameters"):
             raise read_only("Parameters are sent beside the statement, not in its SETTINGS.")
         for change in node.get("changes", []):
-            if query_settings.is_allowed(change["name"]):
-                self._verdict.settings[change["name"]] = _setting_text(change["value"])
-            elif self._own:  # `readonly` refuses it too, but not in a subquery
-                raise closed(f"Setting {change['name']}")
+            if not query_settings.is_allowed(change["name"]):  # `readonly` refuses it too, but not in a subquery
+                raise read_only(f"Setting {change['name']} is not a reader's.")
+            self._verdict.settings[change["name"]] = _setting_text(change["value"])
             if change["name"] == _FILTERS:
                 self._filters(change["value"])
 

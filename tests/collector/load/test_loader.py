@@ -488,6 +488,47 @@ def test_logs_do_not_wait_behind_traces(
     assert order == ["traces", "logs", "traces", "logs", "traces", "traces"]
 
 
+class Noting:
+    """A database that notes whether inserts go before readers."""
+
+    def __init__(self, database: Any) -> None:
+        """Pass everything on."""
+        self._database = database
+        self.embedded = database.embedded
+        self.rows, self.command = database.rows, database.command
+        self.priorities: list[str] = []
+
+    def insert_file(self, table: str, path: Path, input_format: str, settings: dict[str, str]) -> None:
+        """Note it, then insert."""
+        self.priorities.append(settings.get("priority", ""))
+        self._database.insert_file(table, path, input_format, settings)
+
+
+def test_after_a_long_insert_the_next_ones_go_before_readers(
+    engine: Any, tmp_path: Path, request_of: Make, new_loading: Any, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then they share, and a while later they share again."""
+    noting = Noting(engine.database)
+    running = new_loading(noting, tmp_path)
+    running.loader.start()
+
+    def load(long_seconds: float, first_seconds: float) -> None:
+        monkeypatch.setattr("collector.load.delivery._LONG_SECONDS", long_seconds)
+        monkeypatch.setattr("collector.load.delivery._FIRST_SECONDS", first_seconds)
+        path = engine.freeze(running.journal, request_of(traces(span()).SerializeToString()))
+        running.take(path)
+        running.wait()
+        assert stored(path.stem) == 1
+
+    load(60, 60)
+    load(0, 60)  # each takes longer than nothing
+    load(0, 60)
+    load(0, -1)
+    load(60, 60)
+    assert running.loader.stop(SECONDS)
+    assert noting.priorities == ["", "", "1", "1", ""]
+
+
 class Meeting:
     """A database whose inserts wait until two are there at the same time."""
 

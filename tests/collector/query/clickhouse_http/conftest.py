@@ -22,6 +22,7 @@ class SqlPort:
     port: int
     http: httpx.Client
     folder: Path
+    pid: int
 
     def ask(self, sql: str, **settings: str) -> httpx.Response:
         """POST a statement."""
@@ -40,11 +41,14 @@ class SqlPort:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, key: str = "") -> Iterator[SqlPort]:
-    """Run a server on a fresh data directory."""
+def serving(folder: Path, key: str = "", seconds: int = 4) -> Iterator[SqlPort]:
+    """Run a server on a fresh data directory, whose statements may take so many seconds."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, str(SERVER), str(folder / "data"), key], stdout=subprocess.PIPE, stderr=log, cwd=folder
+            [sys.executable, str(SERVER), str(folder / "data"), key, str(seconds)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=folder,
         )
     try:
         assert process.stdout
@@ -52,7 +56,7 @@ def serving(folder: Path, key: str = "") -> Iterator[SqlPort]:
         assert port, (folder / "log").read_text()
         transport = httpx.HTTPTransport(retries=3)
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=30) as http:
-            yield SqlPort(port, http, folder)
+            yield SqlPort(port, http, folder, process.pid)
     finally:
         process.terminate()
         process.wait(20)
@@ -71,4 +75,12 @@ def sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
 def locked_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
     """A server that only who has the key `s3cret` may read."""
     with serving(tmp_path_factory.mktemp("locked"), key="s3cret") as port:
+        yield port
+
+
+@pytest.fixture(scope="session")
+def patient_sql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlPort]:
+    """A server that lets a statement run for a minute."""
+    with serving(tmp_path_factory.mktemp("patient"), seconds=60) as port:
+        port.text("SELECT number, repeat('x', 100) AS text FROM numbers(1000000)")  # has its threads and its caches
         yield port

@@ -43,7 +43,7 @@ def admitted(given: str, key: str, peer: str) -> Sender:
     return Sender(tenant="*" if given == key else "a", key="reader", peer=peer)
 
 
-def main(data_path: str, key: str) -> None:
+def main(data_path: str, key: str, seconds: str) -> None:
     """Serve until killed. With a key, only who knows it may read."""
     path = os.path.realpath(data_path)
     if key:
@@ -56,7 +56,7 @@ def main(data_path: str, key: str) -> None:
     app = clickhouse_http_app(
         data_path,
         tenants=bool(key),
-        caps=Caps(seconds=4, memory_bytes=256 << 20, result_bytes=16 << 20),
+        caps=Caps(seconds=int(seconds), memory_bytes=256 << 20, result_bytes=16 << 20),
         authenticate=(lambda given, peer: admitted(given, key, peer)) if key else None,
     )
 

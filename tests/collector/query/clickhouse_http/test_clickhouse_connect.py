@@ -12,6 +12,7 @@ from typing import Any
 import clickhouse_connect
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError, StreamFailureError
+from clickhouse_connect.driver.external import ExternalData
 
 UTC = dt.UTC
 
@@ -209,6 +210,40 @@ def test_settings(sql):
             assert client.query("SELECT count() FROM otel.words", settings=settings).result_rows == [(500,)]
         finally:
             clickhouse_connect.common.set_setting("invalid_setting_action", "error")
+
+
+def test_a_session(client):
+    """SET and USE last as long as the client, which names a session of its own."""
+    assert client.command("SET session_timezone = 'Asia/Tokyo'") is not None
+    client.command("USE system")
+    assert client.query("SELECT timezone(), currentDatabase()").result_rows == [("Asia/Tokyo", "system")]
+
+
+@pytest.mark.parametrize("compress", ["lz4", "zstd", "gzip", "deflate", False])
+def test_compressions(sql, compress: str | bool):
+    """Whichever it asks for; `br` is answered as it is."""
+    with clickhouse_connect.get_client(host="127.0.0.1", port=sql.port, compress=compress) as client:
+        assert client.query("SELECT sum(number) FROM numbers(1000)").result_rows == [(499500,)]
+        assert len(client.query("SELECT number FROM numbers(200000)").result_rows) == 200000
+
+
+def test_more_streams(client):
+    """NumPy blocks, pandas over Arrow, and rows of an empty result."""
+    many = "SELECT number, number * 2 AS twice FROM numbers(200000)"
+    with client.query_np_stream(many) as blocks:
+        assert sum(len(block) for block in blocks) == 200000
+    with client.query_df_arrow_stream(many) as frames:
+        assert sum(len(frame) for frame in frames) == 200000
+    assert client.query_arrow("SELECT 1 AS a WHERE 0").column_names == ["a"]
+    with client.query_rows_stream("SELECT 1 WHERE 0") as rows:
+        assert list(rows) == []
+
+
+def test_external_data_is_refused(client):
+    """It would be a table for the length of a statement: an error says that there are none."""
+    data = ExternalData(file_name="t.csv", data=b"1\n", fmt="CSV", types=["a UInt8"])
+    with pytest.raises(DatabaseError, match="External tables are not taken here"):
+        client.query("SELECT * FROM t", external_data=data)
 
 
 async def test_the_async_client(sql):

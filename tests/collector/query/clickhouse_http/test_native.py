@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from clickhouse_connect.datatypes.registry import get_from_name
-from clickhouse_connect.driver.ctypes import RespBuffCls
-from clickhouse_connect.driver.query import QueryContext
+from clickhouse_wire import decoded
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,36 +11,6 @@ from collector.query.clickhouse_http import native
 from collector.query.clickhouse_http.query_error import QueryError
 
 GO = "54460"  # what clickhouse-go 2.47 sends as client_protocol_version
-
-
-class _Source:
-    """Bytes for clickhouse-connect's decoder."""
-
-    def __init__(self, data: bytes) -> None:
-        self.gen = iter([data])
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-def decoded(data: bytes) -> list[dict[str, list[Any]]]:
-    """Read blocks as clickhouse-go's Block.Decode does; the columns are read by clickhouse-connect."""
-    source = RespBuffCls(_Source(data))
-    context = QueryContext(query="")
-    blocks = []
-    while True:
-        try:
-            info = source.read_bytes(8)
-        except Exception:  # noqa: BLE001 - the end of the stream
-            return blocks
-        assert info == b"\x01\x00\x02\xff\xff\xff\xff\x00"
-        columns, rows = source.read_leb128(), source.read_leb128()
-        block = {}
-        for _ in range(columns):
-            name, kind = source.read_leb128_str(), source.read_leb128_str()
-            assert source.read_byte() == 0, "custom serialization"
-            block[name] = list(get_from_name(kind).read_column(source, rows, context)) if rows else []
-        blocks.append(block)
 
 
 EXPRESSIONS = """

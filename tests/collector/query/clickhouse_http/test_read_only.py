@@ -212,6 +212,15 @@ HOSTILE = [
     "SELECT * FROM {t:Identifier} SETTINGS param_t = 'stack_trace'",
     "SELECT 1 SETTINGS readonly = 0",
     "SELECT 1 SETTINGS allow_ddl = 1",
+    "SELECT * FROM (SELECT addressToSymbol(toUInt64(1)) SETTINGS allow_introspection_functions = 1)",
+    "WITH t AS (SELECT 1 SETTINGS use_query_cache = 1) SELECT * FROM t",
+    "SELECT 1 IN (SELECT 1 SETTINGS readonly = 0)",
+    "EXPLAIN allow_ddl = 1 SELECT 1",
+    "EXPLAIN param_t = 'system.stack_trace' SELECT * FROM {t:Identifier}",
+    "SELECT * FROM view(SELECT 1 SETTINGS allow_ddl = 1)",
+    "EXPLAIN SELECT * FROM (SELECT 1 SETTINGS allow_ddl = 1)",
+    "SELECT hasColumnInTable('default', '/etc/passwd', 'c1')",
+    "SELECT hasColumnInTable('default', 'secret.csv', 'c1')",
     "SELECT 1 SETTINGS max_execution_time = 100000",
     "SELECT 1 SETTINGS max_memory_usage = 0",
     "SELECT 1 SETTINGS output_format_schema = 'out.csv' FORMAT CSV",
@@ -223,8 +232,14 @@ HOSTILE = [
     "SELECT 1 AS a FORMAT MySQLWire",
     "SELECT * FROM words STREAM",
     "SET readonly = 0",
-    "SET max_threads = 1",
-    "USE system",
+    "SET max_threads = 1; SELECT 1",
+    "SET ROLE x",
+    "SET param_x = 'y'",
+    "SET max_threads = DEFAULT",
+    "SET max_insert_threads = 1",
+    "SET additional_table_filters = {'otel.words': 'file(\\'secret.csv\\') = 1'}",
+    "USE nowhere",
+    "/* */ USE system",
     "CREATE TABLE evil (a UInt8) ENGINE = Memory",
     "CREATE TEMPORARY TABLE evil (a UInt8)",
     "CREATE DATABASE evil",
@@ -278,6 +293,13 @@ HOSTILE = [
 ]
 
 
+UNCHANGED = """
+SELECT count(), countIf(word = ''), (SELECT arraySort(groupArray(name)) FROM system.tables WHERE database = 'otel'),
+    (SELECT count() FROM system.databases WHERE name = 'evil')
+FROM words
+"""
+
+
 @pytest.fixture
 def secret(sql) -> Path:
     """A file in the server's working directory."""
@@ -300,9 +322,7 @@ def test_everything_else_is_refused(sql, secret: Path, statement: str):
 
 def unchanged(sql, secret: Path) -> None:
     """Nothing was written, dropped or made."""
-    assert sql.text("SELECT count(), countIf(word = '') FROM words") == "1000\t0\n"
-    assert sql.text("SHOW TABLES") == "nouns\nodd/name\nwords\n"
-    assert "evil" not in sql.text("SHOW DATABASES")
+    assert sql.text(UNCHANGED) == "1000\t0\t['nouns','odd/name','words']\t0\n"
     assert {path.name for path in secret.parent.iterdir()} <= {"secret.csv", "data", "log"}
 
 
@@ -324,11 +344,12 @@ def unchanged(sql, secret: Path) -> None:
         ("additional_table_filters", "'x'"),
         ("additional_result_filter", "1"),
         ("max_threads", "many"),
+        ("priority", "1"),
+        ("os_threads_nice_value_query", "0"),
         ("session_timezone", "Nowhere/City"),
         ("max_block_size = 1, readonly", "0"),
         ("no_such_setting", "1"),
         ("role", "admin"),
-        ("compress", "1"),
         ("client_protocol_version", "new"),
     ],
 )
@@ -353,15 +374,14 @@ def test_limits_are_held_at_their_caps(sql):
     assert value("max_memory_usage", "0") == str(256 << 20)
     assert value("max_memory_usage", "nan") == str(256 << 20)
     assert sql.text("SELECT getSetting('readonly'), getSetting('allow_ddl')") == "1\tfalse\n"
+    assert sql.text("SELECT getSetting('priority'), getSetting('os_threads_nice_value_query')") == "2\t10\n"
 
 
-def test_a_setting_smuggled_behind_another_is_not_applied(sql):
-    """Of the filters' text only the filters are taken."""
-    text = sql.text(
-        "SELECT count(), any(getSetting('readonly')) FROM words",
-        additional_table_filters="{'otel.words': 'id = 1'}, readonly = 0",
-    )
-    assert text == "1\t1\n"
+def test_a_setting_smuggled_behind_another_is_refused(sql):
+    """The filters' text is judged as the SETTINGS clause it could become."""
+    filters = "{'otel.words': 'id = 1'}"
+    assert sql.text("SELECT count() FROM words", additional_table_filters=filters) == "1\n"
+    assert READONLY in sql.ask("SELECT 1", additional_table_filters=f"{filters}, readonly = 0").text
 
 
 def test_functions_that_call_ai_services_are_refused(sql):
