@@ -64,8 +64,9 @@ SDK_VARIABLES = frozenset(
         "PROPAGATE",
     )
 )
-# ClickHouse: everything is tested with the embedded engine, 26.9. The engines of 26.7, 26.5 and 26.3 were tried: the first does all
-# of it, the others refuse or take 5 to 20 s for any insert, because of what they make of the columns' expressions. 26.8 is an LTS.
+# ClickHouse: everything is tested with the embedded engine, 26.9. The engines of 26.7, 26.5 and 26.3 were tried: the
+# first does all of it, the others refuse inserts, or take 5 to 20 s for any, because of what they make of the columns'
+# expressions. 26.8 is an LTS.
 FLOOR, RECOMMENDED = (26, 7), (26, 8)
 VOLATILE = {"tmpfs", "ramfs"}
 REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
