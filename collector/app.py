@@ -69,6 +69,7 @@ _VITAL = frozenset({"journal", "loader"})  # threads without which nothing ackno
 _NO_SPANS_OF_ITS_OWN: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 # FastAPI would trace each request where the environment names an endpoint, which may be this collector: without end
 _LARGEST_WHOLE = 256 << 20  # bytes of an answer made whole on the SQL port, which is kept twice
+_STATEMENT_BYTES = 512 << 20  # that a statement there may take at least, of an engine of twice as much: a 20 MB prompt
 _ANSWER_AT_MOST_SECONDS = 20  # for a question under /api
 _ANSWER_SECONDS = 5.0  # for an endpoint to refuse a slow request in its own words before the connection is cut
 
@@ -313,9 +314,10 @@ class Collector:
         return not left
 
     def _sql_app(self) -> Any:
+        most = max(self._memory_bytes // 4, min(self._memory_bytes // 2, _STATEMENT_BYTES))
         return clickhouse_http_app(
             str(self._data.path / EMBEDDED_FOLDER),
-            caps=Caps(memory_bytes=self._memory_bytes // 4, result_bytes=min(_LARGEST_WHOLE, self._memory_bytes // 16)),
+            caps=Caps(memory_bytes=most, result_bytes=min(_LARGEST_WHOLE, self._memory_bytes // 16)),
             authenticate=lambda key, peer: self._doorman.admit(key, Scope.READ, peer),
             tenants=self._tenants_read,
         )
