@@ -24,9 +24,15 @@ from collector.load.sql_settings import insert_settings
 from collector.request import Request, Signal
 from collector.schema import migrator
 
+_FILLED = """
+SELECT DISTINCT table FROM system.parts
+WHERE active AND database = 'otel' AND table NOT IN ('model_prices', 'schema_migrations', 'tenant_settings')
+"""  # what was inserted into these a second time would be taken for a repetition
+_opened: list[Engine] = []  # none, or the one
+
 
 class Engine:
-    """The embedded engine, migrated. Tests share it and tell their rows apart by segment, peer or ids."""
+    """The embedded engine, migrated. Tests of a file share its rows and tell theirs apart by segment, peer or ids."""
 
     def __init__(self, folder: Path) -> None:
         """Open it below `folder`; a process can open one such path only."""
@@ -60,8 +66,19 @@ class Engine:
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The one embedded engine of this process."""
     opened = Engine(tmp_path_factory.mktemp("engine"))
+    _opened.append(opened)
     yield opened
+    _opened.clear()
     opened.database.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _emptied() -> Iterator[None]:
+    """Take a file's rows out of the engine after it: what asks, and above all what deletes, handles every part."""
+    yield
+    for engine in _opened:
+        for (table,) in engine.ask(_FILLED):
+            engine.database.command(f"TRUNCATE TABLE otel.{table}")
 
 
 def make_request(
