@@ -146,7 +146,7 @@ GIVEN = f"oti_0123abcd_{'5e' * 32}"
 
 
 def test_a_key_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key made beforehand opens what it should; said again it changes nothing and says so; its secret is not shown."""
+    """A key made beforehand opens what it should; said again it changes nothing; its secret is not shown."""
     monkeypatch.setenv("SHOP_KEY", GIVEN)
     flags = ("add", "--from-env", "SHOP_KEY", "--name", "shop", "--tenant", "shop")
     first = keys(*flags, folder=tmp_path)
@@ -178,7 +178,7 @@ def test_a_key_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_is_no_key_from_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, flags: tuple[str, ...], part: str
 ) -> None:
-    """Another secret or other rights under a known id, and what is no key: exit 2 with a sentence without the secret."""
+    """Another secret or other rights under a known id, and what is no key: exit 2, and the secret is not shown."""
     monkeypatch.setenv("SHOP_KEY", GIVEN)
     flags_before = ("add", "--from-env", "SHOP_KEY", "--name", "shop")
     keys(*flags_before, folder=tmp_path)
