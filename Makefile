@@ -9,7 +9,7 @@ READY := .venv/.ready
 # Where this is set, each process compiles a thousand modules anew, and the tests start hundreds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo serve test dialects lint types bench chaos lock clean
+.PHONY: help setup demo serve env image test dialects lint types bench chaos lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,25 @@ demo: $(READY) ## record real sessions through the SDK into an embedded ClickHou
 
 serve: $(READY) ## keep a collector running until Ctrl-C (data in .data)
 	@$(BIN)/otel-interactions serve --data-dir .data
+
+# Written elsewhere first and then linked: a half-written .env, or somebody else's, never takes its place.
+env: ## write .env for Docker Compose, with passwords and keys of its own
+	@set -e; umask 077; \
+	  if [ -e .env ]; then echo ".env is there already, and stays as it is"; exit 0; fi; \
+	  digits() { od -An -v -tx1 -N "$$1" /dev/urandom | tr -d ' \n'; }; \
+	  new=$$(mktemp .env.XXXXXX); trap 'rm -f "$$new"' EXIT; \
+	  while IFS= read -r line; do \
+	    case "$$line" in \
+	      [A-Z]*"=<password>") echo "$${line%%=*}=$$(digits 24)";; \
+	      [A-Z]*"=<key>") echo "$${line%%=*}=oti_$$(digits 4)_$$(digits 32)";; \
+	      *) printf '%s\n' "$$line";; \
+	    esac; \
+	  done < .env.example > "$$new"; \
+	  ln "$$new" .env; \
+	  echo ".env is written: passwords, keys, ports. Next: docker compose up --wait"
+
+image: $(READY) ## run the steps of the Dockerfile in a folder, without Docker (500 MB the first time), and store an interaction
+	@IMAGE_STEPS=all $(BIN)/python -m pytest -n 0 -q tests/deploy/test_dockerfile.py
 
 # In the order of the folders: by number of tests, the few that take longest would come last, one process idle.
 test: $(READY) ## run the test suite

@@ -62,6 +62,27 @@ def add(path: Path, key: Key) -> None:
         keys[key.id] = key
 
 
+def ensure(path: Path, key: Key) -> bool:
+    """Keep this key, made beforehand, unless it is kept already; return whether it is new.
+
+    Raises:
+        StartError: another secret, or other rights, are kept under its id; or see `add`.
+    """
+    with _edited(path) as keys:
+        known = keys.setdefault(key.id, key)
+        if known.sha256 != key.sha256:
+            raise StartError(
+                f"there is a key {key.id} already, and its secret is another",
+                hint="make another id, or `otel-interactions keys revoke` that one first",
+            )
+        if known.model_copy(update={"created": key.created}) != key:
+            raise StartError(
+                f"the key {key.id} is kept already, with another name, tenant, scope or limit",
+                hint="`otel-interactions keys list` shows them; to change it, revoke it first",
+            )
+    return known is key
+
+
 def revoke(path: Path, identity: str) -> Key:
     """Forget a key and return what was known of it.
 

@@ -75,10 +75,24 @@ def make(name: str, tenant: str, scopes: frozenset[Scope], **limits: Any) -> tup
     Raises:
         pydantic.ValidationError: a name, tenant, scope or limit that is none.
     """
-    identity, secret = secrets.token_hex(4), secrets.token_hex(32)
+    token = f"oti_{secrets.token_hex(4)}_{secrets.token_hex(32)}"
+    return of_token(token, name, tenant, scopes, **limits), token
+
+
+def of_token(token: str, name: str, tenant: str, scopes: frozenset[Scope], **limits: Any) -> Key:
+    """Return what is kept of a key that was made beforehand, by `make` or by whoever keeps secrets.
+
+    Raises:
+        ValueError: the token has not the form of a key.
+        pydantic.ValidationError: a name, tenant, scope or limit that is none.
+    """
+    parts = _TOKEN.fullmatch(token)
+    if parts is None:
+        raise ValueError("a key is oti_, 8 hex digits, _ and 64 hex digits, all in lower case")
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    key = Key(id=identity, name=name, tenant=tenant, scopes=scopes, sha256=_digest(secret), created=created, **limits)
-    return key, f"oti_{identity}_{secret}"
+    return Key(
+        id=parts[1], name=name, tenant=tenant, scopes=scopes, sha256=_digest(parts[2]), created=created, **limits
+    )
 
 
 def find(keys: dict[str, Key], token: str) -> Key | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -38,19 +40,26 @@ def add(
     bytes_per_second: Annotated[
         float | None, typer.Option(help="Its own limit instead of the collector's; 0 for none.")
     ] = None,
+    from_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIABLE",
+            help="Take a key made beforehand from this variable: oti_, 8 hex digits, _ and 64 hex digits. "
+            "Said again it does nothing.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it, this once: what is kept of it is a hash."""
+    limits = {"requests_per_second": requests_per_second, "bytes_per_second": bytes_per_second}
+    make = keys.make if from_env is None else _taken_from(from_env)
     try:
-        key, token = keys.make(
-            name,
-            tenant,
-            frozenset(scope or [Scope.INGEST]),
-            requests_per_second=requests_per_second,
-            bytes_per_second=bytes_per_second,
-        )
+        key, token = make(name, tenant, frozenset(scope or [Scope.INGEST]), **limits)
     except ValidationError as error:
         raise _not_a_key(error) from error
+    if from_env is not None:
+        _keep(chosen, key, as_json=as_json)
+        return
     keyfile.add(chosen.key_file, key)
     if as_json:
         typer.echo(json.dumps(_shown(key) | {"key": token}))
@@ -92,6 +101,31 @@ def revoke(
         typer.echo(
             "No keys are left: a collector on loopback asks for none now, any other refuses everything.", err=True
         )
+
+
+def _taken_from(variable: str) -> Callable[..., tuple[Key, str]]:
+    """Return what makes the key whose secret is in this variable. The secret stands in no message."""
+    token = os.environ.get(variable, "")
+
+    def of_token(*args: Any, **limits: Any) -> tuple[Key, str]:
+        try:
+            return keys.of_token(token, *args, **limits), token
+        except ValidationError:
+            raise
+        except ValueError as error:
+            what = f"what {variable} holds is no key" if token else f"the variable {variable} is not set, or empty"
+            raise StartError(what, hint=str(error)) from error
+
+    return of_token
+
+
+def _keep(chosen: settings.Settings, key: Key, *, as_json: bool) -> None:
+    new = keyfile.ensure(chosen.key_file, key)
+    if as_json:
+        typer.echo(json.dumps(_shown(key)))
+        return
+    about = f"key {key.id} for tenant {key.tenant}, scope {', '.join(sorted(key.scopes))}"
+    typer.echo(about if new else f"{about}: kept already", err=True)
 
 
 _LIMITS = ("requests_per_second", "bytes_per_second")

@@ -16,6 +16,8 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from collector import settings
+from collector.access import keyfile
+from collector.access import keys as access_keys
 from collector.cli import app
 from collector.schema import migrator
 
@@ -138,6 +140,56 @@ def test_what_is_no_key(tmp_path: Path, flags: tuple[str, ...], part: str) -> No
     assert (done.exit_code, done.stdout) == (2, "")
     assert part in done.stderr
     assert not (tmp_path / "keys.json").exists()
+
+
+GIVEN = f"oti_0123abcd_{'5e' * 32}"
+
+
+def test_a_key_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key made beforehand opens what it should; said again it changes nothing; its secret is not shown."""
+    monkeypatch.setenv("SHOP_KEY", GIVEN)
+    flags = ("add", "--from-env", "SHOP_KEY", "--name", "shop", "--tenant", "shop")
+    first = keys(*flags, folder=tmp_path)
+    kept = (tmp_path / "keys.json").read_text()
+    again = keys(*flags, folder=tmp_path)
+    assert (first.exit_code, again.exit_code, "kept already" in again.stderr) == (0, 0, True)
+    assert (tmp_path / "keys.json").read_text() == kept
+    found = access_keys.find(keyfile.read(tmp_path / "keys.json"), GIVEN)
+    assert found
+    assert (found.id, found.tenant, found.scopes) == ("0123abcd", "shop", {"ingest"})
+    printed = json.loads(keys(*flags, "--json", folder=tmp_path).stdout)
+    assert (printed["id"], "key" in printed) == ("0123abcd", False)
+    assert not any("5e5e" in each for each in (first.output, again.output, kept, str(printed)))
+
+
+@pytest.mark.parametrize(
+    ("given", "flags", "part"),
+    [
+        (f"oti_0123abcd_{'5f' * 32}", (), "there is a key 0123abcd already, and its secret is another"),
+        (GIVEN, ("--scope", "admin"), "the key 0123abcd is kept already, with another name, tenant, scope or limit"),
+        (GIVEN.upper(), (), "what SHOP_KEY holds is no key"),
+        (GIVEN[:-1], (), "what SHOP_KEY holds is no key"),
+        (GIVEN + "\n", (), "what SHOP_KEY holds is no key"),
+        ("", (), "the variable SHOP_KEY is not set, or empty"),
+        (None, (), "the variable SHOP_KEY is not set, or empty"),
+        (GIVEN, ("--tenant", "a b"), "--tenant cannot be 'a b'"),
+    ],
+)
+def test_what_is_no_key_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, flags: tuple[str, ...], part: str
+) -> None:
+    """Another secret or other rights under a known id, and what is no key: exit 2, and the secret is not shown."""
+    monkeypatch.setenv("SHOP_KEY", GIVEN)
+    flags_before = ("add", "--from-env", "SHOP_KEY", "--name", "shop")
+    keys(*flags_before, folder=tmp_path)
+    before = (tmp_path / "keys.json").read_text()
+    monkeypatch.setenv("SHOP_KEY", given) if given is not None else monkeypatch.delenv("SHOP_KEY")
+    done = keys(*flags_before, *flags, folder=tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert part in done.stderr
+    assert "5e5e" not in done.stderr.lower()
+    assert "5f5f" not in done.stderr
+    assert (tmp_path / "keys.json").read_text() == before
 
 
 @pytest.mark.parametrize("verb", [["list"], ["add", "--name", "x"], ["revoke", "0"]])
