@@ -1,0 +1,18 @@
+-- Who cost most (USD)? The first 50.
+WITH
+  {{> prices}}
+SELECT
+  user AS "User",
+  sum(p.calls) AS "Calls",
+  sum(p.input_tokens) AS "Tokens in",
+  sum(p.output_tokens) AS "Tokens out",
+  sum(p.cost_usd) AS "Cost",
+  topK(1)(model)[1] AS "Mostly"
+FROM
+(
+  {{> priced}}
+) AS p
+WHERE user != ''
+GROUP BY user
+ORDER BY "Cost" DESC NULLS LAST, "Tokens in" + "Tokens out" DESC, "User"
+LIMIT 50

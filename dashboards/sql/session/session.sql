@@ -1,0 +1,26 @@
+-- What is known of this session, whenever it was? Its id leads to the time of it, which the panels below need.
+SELECT
+  session_id AS "Session",
+  tenant AS "Tenant",
+  user_id AS "User",
+  service AS "Service",
+  status AS "Status",
+  end_reason AS "Reason",
+  started_at AS "Began",
+  last_activity_at AS "Last activity",
+  duration_ms AS "Duration",
+  interactions AS "Interactions",
+  user_messages AS "Asked",
+  assistant_responses AS "Answered",
+  tool_calls AS "Tools",
+  errors AS "Errors",
+  input_tokens AS "Tokens in",
+  output_tokens AS "Tokens out",
+  cost_usd AS "Cost",
+  model AS "Model",
+  toUnixTimestamp64Milli(started_at) - 60000 AS from_ms,
+  toUnixTimestamp64Milli(last_activity_at) + 60000 AS to_ms
+FROM otel.sessions
+WHERE session_id = decodeURLComponent('${session:percentencode}')
+  AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)
+ORDER BY last_activity_at DESC, tenant
