@@ -31,6 +31,7 @@ def main() -> int:
     check.add_argument(
         "--until", type=datetime.fromisoformat, help="when the time on the boards ends; now unless given"
     )
+    check.add_argument("--days", type=float, help="how long that time is; each board's own unless given")
     check.add_argument("--full", action="store_true", help="the data is such that no panel may be empty")
     check.add_argument("--times", action="store_true", help="tell what each query took")
     chosen = parser.parse_args()
@@ -56,6 +57,7 @@ def _check(chosen: argparse.Namespace) -> int:
             rules,
             asker.ask,
             until=until,
+            seconds={board["uid"]: chosen.days * 86_400 for board in boards} if chosen.days else None,
             shows_content=provisioned.shows_content(),
             may_be_empty=not chosen.full,
         )
@@ -75,7 +77,8 @@ def _a_sentence_at_the_end() -> Iterator[None]:
     try:
         yield
     except AskError as error:
-        print(f"{error}; start a collector with `otel-interactions serve`, or name its SQL port with --url", file=sys.stderr)
+        hint = "start a collector with `otel-interactions serve`, or name its SQL port with --url"
+        print(f"{error}; {hint}", file=sys.stderr)
         sys.exit(_FAILED)
 
 

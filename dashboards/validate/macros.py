@@ -133,7 +133,7 @@ def _backend(sql: str, context: Context) -> str:
         arguments, end = list[str](), last.end()
         if sql[last.end() : last.end() + 1] == "(":
             arguments, end = _arguments(sql, last.end())
-            arguments = [each.strip() for each in arguments]
+            arguments = [each.strip() for each in arguments if each.strip()]
         if count and len(arguments) != count:
             raise MacroError(f"$__{last[1]} takes {count} argument(s), not {len(arguments)}")
         sql = sql[: last.start()] + write(context, arguments if count else []) + sql[end:]
