@@ -43,15 +43,13 @@ def main() -> int:
 
 
 def _check(chosen: argparse.Namespace) -> int:
+    if not _is_address(chosen.url):
+        print(f"{chosen.url} is no address; say http://host:port", file=sys.stderr)
+        return _BAD_INPUT
     boards, rules, sources = provisioned.boards(), provisioned.rules(), provisioned.sources()
     until = chosen.until.timestamp() if chosen.until else time.time()
     findings = looked_at(boards, rules, sources)
-    try:
-        asker = Asker(chosen.url, chosen.key)
-    except (httpx.InvalidURL, ValueError) as error:
-        print(f"{chosen.url} is no address: {error}; say http://host:port", file=sys.stderr)
-        return _BAD_INPUT
-    with contextlib.closing(asker), _a_sentence_at_the_end():
+    with contextlib.closing(Asker(chosen.url, chosen.key)) as asker, _a_sentence_at_the_end():
         told = asked(
             boards,
             rules,
@@ -69,6 +67,14 @@ def _check(chosen: argparse.Namespace) -> int:
         print(finding)
     print(f"{len(told.seconds)} queries of {len(boards)} boards asked, {len(findings)} findings")
     return _FAILED if findings else 0
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.host)
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("boards") / "data"
     seeded(folder, ROWS, datetime.now(UTC).replace(tzinfo=None).isoformat())
     with running(folder, "--retention-days", "0") as collector:
-        for ago, requests in ((600, everything()), (300, list(odd())), (0, [])):
+        for ago, requests in ((600, everything()), (300, [*odd(), lossy()]), (0, [])):
             for request in requests:
                 collector.send(request)
             collector.post("/v1/traces", b"this is no protobuf")
@@ -70,6 +70,14 @@ def odd() -> Iterator[Any]:
         mood = told | {"interaction.mood": "friendly", "interaction.message": "Hello", "gen_ai.request.model": "gpt-4o"}
         began = time.time_ns() - 600 * 10**9
         yield traces(at(began, 0, "assistant_response", mood), resource={"service.name": service})
+
+
+def lossy() -> Any:
+    """Make what a process recorded that lost its numbers 3, 5 and 6."""
+    began = time.time_ns() - 600 * 10**9
+    told = {"session.id": "lossy", "interaction.type": "event", "service.instance.id": "lossy"}
+    spans = [at(began, number, "event", told | {"interaction.sequence": number}) for number in (1, 2, 4, 7)]
+    return traces(*spans, resource={"service.name": "lossy"})
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ def test_check(world: Any) -> None:
     ("arguments", "code", "says"),
     [
         (("--url", "http://127.0.0.1:1"), 1, "nobody answers at http://127.0.0.1:1"),
-        (("--url", "http://[nonsense"), 2, "is no address"),
+        (("--url", "localhost:8123"), 2, "localhost:8123 is no address; say http://host:port"),
+        (("--url", "http://a:b:c"), 2, "is no address"),
         (("--until", "yesterday"), 2, "invalid fromisoformat value"),
     ],
 )

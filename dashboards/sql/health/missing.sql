@@ -1,24 +1,35 @@
--- Is anything missing? Each process that records with our SDK numbers its interactions. A number between the lowest and the highest of this time that is not there was lost or has not come yet. What is of the last minute is not looked at.
+-- Is anything missing? Each process that records with our SDK numbers its interactions in the order they end. A number between the lowest and the highest of this time that is not there was lost or has not come yet. What came in the last minute closes gaps and opens none.
 SELECT
   tenant AS "Tenant",
   service AS "Service",
   count() AS "Processes",
   sum(recorded) AS "Recorded",
-  sum(between - recorded) AS "Missing",
+  sum(if(last < first, 0, last + 1 - first - recorded)) AS "Missing",
   max(last_seen) AS "Last seen"
 FROM
 (
   SELECT
-    Tenant AS tenant,
-    argMax(ServiceName, Timestamp) AS service,
-    SpanAttributes['service.instance.id'] AS instance,
-    groupBitmap(toUInt64OrZero(SpanAttributes['interaction.sequence'])) AS recorded,
-    max(toInt64OrZero(SpanAttributes['interaction.sequence'])) - min(toInt64OrZero(SpanAttributes['interaction.sequence'])) + 1 AS between,
-    max(Timestamp) AS last_seen
-  FROM otel.otel_traces
-  WHERE {{interactions}}
-    AND Dialect = 'otel_interactions' AND ReceivedAt < now64(9) - toIntervalMinute(1)
-    AND toUInt64OrZero(SpanAttributes['interaction.sequence']) > 0
+    tenant,
+    argMax(service, ended) AS service,
+    min(number) AS first,
+    maxIf(number, ReceivedAt < now64(9) - toIntervalMinute(1)) AS last,
+    bitmapCardinality(bitmapSubsetInRange(groupBitmapState(number), first, last + 1)) AS recorded,
+    max(ended) AS last_seen
+  FROM
+  (
+    SELECT
+      Tenant AS tenant,
+      ServiceName AS service,
+      ReceivedAt,
+      SpanAttributes['service.instance.id'] AS instance,
+      toUInt64OrZero(SpanAttributes['interaction.sequence']) AS number,
+      Timestamp + toIntervalNanosecond(Duration) AS ended
+    FROM otel.otel_traces
+    WHERE Dialect = 'otel_interactions' AND $__timeTo(Timestamp) AND Timestamp >= $__fromTime - toIntervalDay(1)
+      AND $__conditionalAll(Tenant IN (${tenant:singlequote}), $tenant)
+      AND $__conditionalAll(ServiceName IN (${service:singlequote}), $service)
+  )
+  WHERE number > 0 AND $__timeFilter(ended)
   GROUP BY tenant, instance
 )
 GROUP BY tenant, service

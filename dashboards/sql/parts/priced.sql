@@ -27,50 +27,50 @@ SELECT
     FROM
     (
       WITH
-        (c.InteractionType = 'assistant_response') = s.by_answers AS counts,
-        counts AND isNull(c.CostUsd) AND NOT s.told_elsewhere AS prices_it,
-        if(c.CachedTokens > c.InputTokens, toInt64(c.InputTokens), c.InputTokens - c.CachedTokens) AS uncached
+        c.is_answer = by_answers AS counts,
+        counts AND isNull(c.cost) AND NOT told_elsewhere AS prices_it,
+        if(c.cached > c.input, toInt64(c.input), c.input - c.cached) AS uncached
       SELECT
-        c.Tenant AS of_tenant,
-        toDate(c.Timestamp, 'UTC') AS call_day,
-        $__timeInterval(c.Timestamp) AS moment,
-        c.Provider AS of_provider,
-        c.Model AS asked,
-        c.ResponseModel AS answered_by,
-        c.UserId AS user,
-        c.CachedTokens > 0 AS from_cache,
+        Tenant AS of_tenant,
+        c.day AS call_day,
+        c.moment AS moment,
+        c.provider AS of_provider,
+        c.asked AS asked,
+        c.answered AS answered_by,
+        c.user AS user,
+        c.cached > 0 AS from_cache,
         countIf(counts) AS calls,
-        sumIf(c.InputTokens, counts) AS input,
-        sumIf(c.CachedTokens, counts) AS cached,
-        sumIf(c.OutputTokens, counts) AS output,
-        sumIf(c.ReasoningTokens, counts) AS reasoning,
-        sum(c.CostUsd) AS recorded,
+        sumIf(c.input, counts) AS input,
+        sumIf(c.cached, counts) AS cached,
+        sumIf(c.output, counts) AS output,
+        sumIf(c.reasoning, counts) AS reasoning,
+        sum(c.cost) AS recorded,
         countIf(prices_it) AS to_price,
         sumIf(uncached, prices_it) AS input_to_price,
-        sumIf(c.CachedTokens, prices_it) AS cached_to_price,
-        sumIf(c.OutputTokens, prices_it) AS output_to_price
+        sumIf(c.cached, prices_it) AS cached_to_price,
+        sumIf(c.output, prices_it) AS output_to_price
       FROM
       (
-        SELECT Tenant, SessionId, Timestamp, InteractionType, Provider, Model, ResponseModel, UserId, InputTokens, CachedTokens, OutputTokens, ReasoningTokens, CostUsd
-        FROM otel.otel_traces
-        WHERE {{interactions}}
-          AND InteractionType IN ('assistant_response', 'generation') AND (InputTokens + OutputTokens > 0 OR isNotNull(CostUsd))
-      ) AS c
-      INNER JOIN
-      (
+        WITH InteractionType = 'assistant_response' AS is_answer, InputTokens + OutputTokens AS tokens
         SELECT
           Tenant,
           SessionId,
-          sumIf(InputTokens + OutputTokens, InteractionType = 'assistant_response')
-            > sumIf(InputTokens + OutputTokens, InteractionType = 'generation') AS by_answers,
-          countIf(isNotNull(CostUsd) AND InteractionType = 'assistant_response') > 0 AS answers_tell,
-          countIf(isNotNull(CostUsd) AND InteractionType = 'generation') > 0 AS generations_tell,
-          if(by_answers, generations_tell, answers_tell) AS told_elsewhere
+          sumIf(tokens, is_answer) > sumIf(tokens, NOT is_answer) AS by_answers,
+          countIf(isNotNull(CostUsd) AND is_answer) > 0 AS answers_tell,
+          countIf(isNotNull(CostUsd) AND NOT is_answer) > 0 AS generations_tell,
+          if(by_answers, generations_tell, answers_tell) AS told_elsewhere,
+          groupArray((toDate(Timestamp, 'UTC'), $__timeInterval(Timestamp), Provider, Model, ResponseModel, UserId, is_answer,
+              InputTokens, CachedTokens, OutputTokens, ReasoningTokens, CostUsd)
+            ::Tuple(day Date, moment DateTime, provider LowCardinality(String), asked LowCardinality(String), answered LowCardinality(String), user String, is_answer Bool,
+              input UInt64, cached UInt64, output UInt64, reasoning UInt64, cost Nullable(Float64))) AS made
         FROM otel.otel_traces
         WHERE {{interactions -model -user}}
-          AND InteractionType IN ('assistant_response', 'generation') AND (InputTokens + OutputTokens > 0 OR isNotNull(CostUsd))
+          AND InteractionType IN ('assistant_response', 'generation') AND (tokens > 0 OR isNotNull(CostUsd))
         GROUP BY Tenant, SessionId
-      ) AS s ON s.Tenant = c.Tenant AND s.SessionId = c.SessionId
+      )
+      ARRAY JOIN made AS c
+      WHERE $__conditionalAll(if(c.answered != '', c.answered, c.asked) IN (${model:singlequote}), $model)
+        AND $__conditionalAll(c.user = decodeURLComponent('${user:percentencode}'), $user)
       GROUP BY of_tenant, call_day, moment, of_provider, asked, answered_by, user, from_cache
       HAVING calls > 0 OR isNotNull(recorded)
     )

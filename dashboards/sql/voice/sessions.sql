@@ -5,8 +5,10 @@ SELECT
   min(Timestamp) AS "Began",
   sumIf(AudioDurationMs, InteractionType = 'audio_input') / 1000 AS "In",
   sumIf(AudioDurationMs, InteractionType = 'audio_output') / 1000 AS "Out",
-  countIf(InteractionType IN ('assistant_response', 'generation')) AS "Answers",
-  countIf(FinishReason = 'interrupted') AS "Interrupted",
+  greatest(countIf(InteractionType = 'assistant_response'), countIf(InteractionType = 'generation')) AS "Answers",
+  greatest(
+    countIf(InteractionType = 'assistant_response' AND FinishReason = 'interrupted'),
+    countIf(InteractionType = 'generation' AND FinishReason = 'interrupted')) AS "Interrupted",
   Tenant AS tenant,
   toUnixTimestamp64Milli(min(Timestamp)) - 60000 AS from_ms,
   toUnixTimestamp64Milli(max(Timestamp)) + 60000 AS to_ms
