@@ -71,3 +71,11 @@ def test_boards_are_where_grafana_looks() -> None:
     below = Path(provider["options"]["path"]).relative_to("/etc/grafana/provisioning")
     assert len(list((build.FOLDER / below).glob("*.json"))) == len(ALL)
     assert {group["folder"] for group in provisioned.rules()["groups"]} == {provider["folder"]}
+
+
+def test_readme() -> None:
+    """README names every board, rule and panel that shows what was said."""
+    told = (build.FOLDER.parent / "README.md").read_text().replace("\n", " ")
+    rules = [rule["title"] for group in provisioned.rules()["groups"] for rule in group["rules"]]
+    panels = [title for _, title in provisioned.shows_content()]
+    assert [name for name in (*(board.title for board in ALL), *rules, *panels) if name not in told] == []
