@@ -27,7 +27,7 @@ def main() -> int:
     verbs.add_parser("build", help="write provisioning/ anew from the code")
     check = verbs.add_parser("check", help="look at provisioning/ and ask every query")
     check.add_argument("--url", default="http://127.0.0.1:8123", help="of the SQL port, or of a ClickHouse server")
-    check.add_argument("--key", default="", help="of the scope query, where the collector asks for one")
+    check.add_argument("--key", default="", help="of the scope read, where the collector asks for one")
     check.add_argument(
         "--until", type=datetime.fromisoformat, help="when the time on the boards ends; now unless given"
     )

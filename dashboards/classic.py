@@ -14,6 +14,7 @@ SCHEMA_VERSION: Final = 41
 SOURCE: Final[Json] = {"type": PLUGIN, "uid": "${datasource}"}
 TAG: Final = "otel-interactions"
 COLUMNS: Final = 24
+EMPTY_CELL: Final = "-"
 
 # kind of panel -> (queryType, format) of its queries
 FORMATS: Final[dict[str, tuple[str, int]]] = {
@@ -165,8 +166,6 @@ def _heading(row: Row, number: int, top: int) -> Json:
 
 def _panel(panel: Panel, board: Board) -> Json:
     common: Json = {"type": panel.kind, "title": panel.title, "transparent": False}
-    if panel.kind == "text":
-        return common | {"options": {"mode": "markdown", "content": panel.text}}
     asked = {letter: statements.load(name, board.names) for letter, name in panel.queries.items()}
     by_series = any(" AS series" in each.sql for each in asked.values())
     return common | {
@@ -175,9 +174,9 @@ def _panel(panel: Panel, board: Board) -> Json:
         "targets": [_target(letter, each.sql, panel.kind) for letter, each in asked.items()],
         "fieldConfig": {
             "defaults": _defaults(panel, by_series=by_series),
-            "overrides": [_override(each) for each in panel.columns],
+            "overrides": list(_overrides(panel)),
         },
-        "options": _options(panel) | panel.options,
+        "options": _options(panel),
     }
 
 
@@ -199,7 +198,7 @@ def _defaults(panel: Panel, *, by_series: bool) -> Json:
     made: Json = {
         "unit": panel.unit,
         "noValue": panel.hint,
-        "color": {"mode": "thresholds" if panel.thresholds else "palette-classic"},
+        "color": _colour(panel),
         "thresholds": _steps(panel.thresholds),
         "custom": _custom(panel),
     }
@@ -208,9 +207,23 @@ def _defaults(panel: Panel, *, by_series: bool) -> Json:
     for name, value in (("min", panel.least), ("max", panel.most)):
         if value is not None and panel.kind in {"timeseries", "barchart", "bargauge"}:
             made[name] = value
-    if panel.links:
-        made["links"] = [_link(*each) for each in panel.links]
     return made
+
+
+def _colour(panel: Panel) -> Json:
+    if panel.thresholds:
+        return {"mode": "thresholds"}
+    plain = panel.kind == "stat"  # numbers that have thresholds of their own are coloured
+    return {"mode": "fixed", "fixedColor": "text"} if plain else {"mode": "palette-classic"}
+
+
+def _overrides(panel: Panel) -> Iterator[Json]:
+    """Yield how columns are shown; the hint is for a panel without rows, and not for each empty cell."""
+    if panel.kind in {"table", "stat"}:
+        empty = {"id": "noValue", "value": EMPTY_CELL}
+        yield {"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [empty]}
+    for column in panel.columns:
+        yield _override(column, cells=panel.kind == "table")
 
 
 def _steps(thresholds: Sequence[Threshold]) -> Json:
@@ -248,13 +261,13 @@ def _custom(panel: Panel) -> Json:
 def _options(panel: Panel) -> Json:
     mode: Json = {}
     if panel.kind == "stat":
-        mode = {"colorMode": "background" if panel.thresholds else "none"}
+        mode = {"colorMode": "value"}
     elif panel.kind == "barchart":
         mode = {"stacking": "normal" if panel.stacked else "none"}
     return _OPTIONS.get(panel.kind, {}) | mode
 
 
-def _override(column: Column) -> Json:
+def _override(column: Column, *, cells: bool) -> Json:
     found: list[tuple[str, object]] = []
     if column.unit:
         found.append(("unit", column.unit))
@@ -270,6 +283,7 @@ def _override(column: Column) -> Json:
         found.append(("custom.axisPlacement", column.axis))
     if column.thresholds:
         found += [("thresholds", _steps(column.thresholds)), ("color", {"mode": "thresholds"})]
+    if column.thresholds and cells:
         found.append(("custom.cellOptions", {"type": "color-text"}))
     properties = [{"id": name, "value": value} for name, value in found]
     return {"matcher": {"id": "byName", "options": column.name}, "properties": properties}

@@ -15,7 +15,6 @@ Kind = Literal[
     "stat",
     "state-timeline",
     "table",
-    "text",
     "timeseries",
     "traces",
 ]
@@ -74,9 +73,6 @@ class Panel:
         bars: a time series as bars.
         least: where the axis begins, or None.
         most: where it ends, or None.
-        links: (title, URL) of a point.
-        text: of a text panel, Markdown.
-        options: more of Grafana's own options of this kind.
     """
 
     kind: Kind
@@ -93,9 +89,6 @@ class Panel:
     bars: bool = False
     least: float | None = 0
     most: float | None = None
-    links: Sequence[tuple[str, str]] = ()
-    text: str = ""
-    options: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,10 +78,6 @@ CONDITIONS: Final[Mapping[str, Conditions]] = {
         ),
         _OF_SESSIONS,
     ),
-    "days": Conditions(
-        ("$__dateFilter(day)",),
-        {name: _OF_SESSIONS[name] for name in ("tenant", "service")} | {"type": one_of("type", "type")},
-    ),
     "own": Conditions(
         ("startsWith(MetricName, 'otel_interactions_collector_')", "$__timeFilter(TimeUnix)"),
         {"tenant": one_of("Tenant", "tenant")},

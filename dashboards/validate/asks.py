@@ -169,15 +169,19 @@ def _shape(panel: Json, target: Json, answer: Answer) -> Iterator[str]:
 
 def _names(panel: Json, answers: Mapping[str, Answer]) -> Iterator[str]:
     """Columns that are shown in their own way, and those that links take, are columns of the answer."""
-    names = {name for answer in answers.values() for name in answer.names}
+    kinds = {name: kind for answer in answers.values() for name, kind in answer.kinds().items()}
+    names = kinds.keys()
     for override in panel["fieldConfig"]["overrides"]:
-        name = override["matcher"]["options"]
-        if name not in names and "series" not in names:
+        matcher = override["matcher"]
+        name = matcher["options"]
+        if matcher["id"] == "byName" and name not in names and "series" not in names:
             yield f"there is no column `{name}` to show in its own way"
         for each in override["properties"]:
             for link in each["value"] if each["id"] == "links" else ():
-                missing = set(_FIELD.findall(link["url"])) - names
-                if missing:
+                taken = set(_FIELD.findall(link["url"]))
+                if shown := sorted(name for name in taken & kinds.keys() if kinds[name] != "text"):
+                    yield f"the link `{link['title']}` would take {shown} as they are shown: make them texts"
+                if missing := taken - names:
                     yield f"the link `{link['title']}` takes columns that are not there: {sorted(missing)}"
 
 

@@ -29,8 +29,12 @@ _TIME: Final = re.compile(
     r"\$__(timeFilter|timeFilter_ms|dateFilter|dateTimeFilter|dt|timeFrom|fromTime|fromTime_ms)\b"
 )
 _ONE: Final = re.compile(r"\b(session_id|SessionId|TraceId) = decodeURLComponent\(")
+_UNITS: Final = frozenset(
+    {"bytes", "currencyUSD", "dateTimeFromNow", "ms", "none", "ops", "percent", "percentunit", "s", "short"}
+)
 _NOW: Final = re.compile(r"\bnow64?\(")
 _USES: Final = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(?!__)([A-Za-z_]\w*)")
+_OLD_VARIABLE: Final = re.compile(r"\[\[\w+(:\w+)?\]\]")
 _URL_VARIABLE: Final = re.compile(r"[?&]var-(\w+)=")
 _URL_BOARD: Final = re.compile(r"^/d/([\w-]+)(?=[/?]|$)")
 _URL_FILLED: Final = re.compile(r"\$\{([^}]+)\}")
@@ -127,6 +131,7 @@ def _panel(where: str, panel: Json, variables: Mapping[str, Json], known: Mappin
     ):
         if not value:
             yield Finding(where, f"it has no {what}")
+    yield from _units(where, panel)
     yield from _source(where, panel)
     letters = [target.get("refId") for target in panel["targets"]]
     if len(set(letters)) != len(letters) or not letters:
@@ -137,6 +142,16 @@ def _panel(where: str, panel: Json, variables: Mapping[str, Json], known: Mappin
         yield from _target(f"{where} / {target.get('refId')}", target, panel["type"], variables)
     for title, url in _links(panel):
         yield from _link(f"{where} / link `{title}`", url, known)
+
+
+def _units(where: str, panel: Json) -> Iterator[Finding]:
+    config = panel["fieldConfig"]
+    properties = [each for override in config["overrides"] for each in override["properties"]]
+    units = {config["defaults"].get("unit")} | {each["value"] for each in properties if each["id"] == "unit"}
+    for unit in sorted(filter(None, units - _UNITS)):
+        yield Finding(where, f"{unit} is no unit of Grafana's that is known here")
+    if panel["type"] in {"table", "stat"} and "noValue" not in {each["id"] for each in properties}:
+        yield Finding(where, "each empty cell would show the hint for an empty panel")
 
 
 def _target(where: str, target: Json, kind: str, variables: Mapping[str, Json]) -> Iterator[Finding]:
@@ -161,6 +176,8 @@ def _target(where: str, target: Json, kind: str, variables: Mapping[str, Json]) 
 def _statement(where: str, sql: str, variables: Mapping[str, Json], *, rule: bool) -> Iterator[Finding]:
     if ";" in sql or "--" in sql or "/*" in sql:
         yield Finding(where, "SQL here has neither `;` nor comments")
+    if _OLD_VARIABLE.search(sql):
+        yield Finding(where, "Grafana takes [[word]] for a variable")
     for value in ("$__all", "chosen"):
         context = Context(0, 86_400, variables=dict.fromkeys(variables, value))
         try:

@@ -74,6 +74,11 @@ def link(title: str, old: str, new: str) -> Break:
     return broken
 
 
+def unit(title: str, name: str) -> Break:
+    """Break a unit."""
+    return lambda board: panel_of(board, title)["fieldConfig"]["defaults"].update(unit=name)
+
+
 def same_place(board: Json) -> None:
     first, second = panels_of(board)[:2]
     second["gridPos"] = dict(first["gridPos"])
@@ -123,6 +128,7 @@ SEEN: list[tuple[str, Break, str]] = [
     ("sre", sql("Rate by type", f"Tenant IN ({TENANT})", f"Tenant IN ('a)b', {TENANT})"), "$__conditionalAll takes"),
     ("sre", sql("Rate by type", "ORDER BY time, series", "ORDER BY time, series;"), "neither `;`"),
     ("sre", sql("Rate by type", "ORDER BY time", "-- in order\nORDER BY time"), "nor comments"),
+    ("sre", sql("Rate by type", "ORDER BY time", "AND has([[service]], ['a']) ORDER BY time"), "[[word]]"),
     ("sre", target("Rate by type", format=1), "not what a timeseries takes"),
     ("sre", target("Rate by type", queryType="table"), "not what a timeseries takes"),
     ("sre", target("Rate by type", editorType="builder"), "not marked as SQL"),
@@ -132,6 +138,8 @@ SEEN: list[tuple[str, Break, str]] = [
     ("sre", panel("Rate by type", type="traces"), "not what a traces takes"),
     ("sre", panel("Rate by type", description=""), "no description"),
     ("sre", lost_hint, "no hint"),
+    ("sre", unit("Slowest", "milliseconds"), "milliseconds is no unit"),
+    ("sre", lambda board: panel_of(board, "Slowest")["fieldConfig"]["overrides"].pop(0), "each empty cell"),
     ("sre", link("Slowest", "/d/otel-interactions-session", "/d/otel-interactions-sesion"), "leads nowhere"),
     ("sre", link("Slowest", "var-session", "var-sesion"), "has no variable sesion"),
     ("sre", link("Slowest", "fields.session:percentencode", "fields.session"), "may hold an `&`"),
@@ -197,6 +205,12 @@ FOUND_OUT: list[tuple[str, str, Break, str]] = [
     ("sre", "In this time", sql("In this time", '"Errors"', '"Failed"'), "no column `Errors`"),
     ("sre", "Tools", override("Tools", "Share", "share"), "no column `share`"),
     ("sre", "Slowest", sql("Slowest", "AS whole_trace", "AS trace"), "columns that are not there: ['whole_trace']"),
+    (
+        "sre",
+        "Slowest",
+        sql("Slowest", "toString(toUnixTimestamp64Milli(Timestamp) - 3600000)", "toUnixTimestamp64Milli(Timestamp)"),
+        "['from_ms'] as they are shown",
+    ),
     ("sre", "Slowest", sql("Slowest", "substring(TraceId, 1, 16)", "cityHash64(TraceId)"), "a browser rounds"),
     ("sre", "Slowest", sql("Slowest", "SpanName AS", "StatusMessage AS"), "reads what was said"),
     (

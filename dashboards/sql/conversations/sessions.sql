@@ -15,8 +15,8 @@ SELECT
   cost_usd AS "Cost",
   end_reason AS "Reason",
   tenant,
-  toUnixTimestamp64Milli(started_at) - 60000 AS from_ms,
-  toUnixTimestamp64Milli(last_activity_at) + 60000 AS to_ms
+  toString(toUnixTimestamp64Milli(started_at) - 60000) AS from_ms,
+  toString(toUnixTimestamp64Milli(last_activity_at) + 60000) AS to_ms
 FROM otel.sessions
 WHERE {{sessions}}
   AND $__conditionalAll(status IN (${status:singlequote}), $status)

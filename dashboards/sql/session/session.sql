@@ -18,8 +18,8 @@ SELECT
   output_tokens AS "Tokens out",
   cost_usd AS "Cost",
   model AS "Model",
-  toUnixTimestamp64Milli(started_at) - 60000 AS from_ms,
-  toUnixTimestamp64Milli(last_activity_at) + 60000 AS to_ms
+  toString(toUnixTimestamp64Milli(started_at) - 60000) AS from_ms,
+  toString(toUnixTimestamp64Milli(last_activity_at) + 60000) AS to_ms
 FROM otel.sessions
 WHERE session_id = decodeURLComponent('${session:percentencode}')
   AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)

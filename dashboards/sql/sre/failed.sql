@@ -11,8 +11,8 @@ SELECT
   TraceId AS whole_trace,
   SessionId AS session,
   Tenant AS tenant,
-  toUnixTimestamp64Milli(Timestamp) - 3600000 AS from_ms,
-  toUnixTimestamp64Milli(Timestamp) + 3600000 AS to_ms
+  toString(toUnixTimestamp64Milli(Timestamp) - 3600000) AS from_ms,
+  toString(toUnixTimestamp64Milli(Timestamp) + 3600000) AS to_ms
 FROM otel.otel_traces
 WHERE {{interactions}}
   AND (InteractionType = 'error' OR (StatusCode = 'Error' AND InteractionType != 'session_end'))

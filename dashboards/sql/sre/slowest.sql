@@ -12,8 +12,8 @@ SELECT
   TraceId AS whole_trace,
   SessionId AS session,
   Tenant AS tenant,
-  toUnixTimestamp64Milli(Timestamp) - 3600000 AS from_ms,
-  toUnixTimestamp64Milli(Timestamp) + 3600000 AS to_ms
+  toString(toUnixTimestamp64Milli(Timestamp) - 3600000) AS from_ms,
+  toString(toUnixTimestamp64Milli(Timestamp) + 3600000) AS to_ms
 FROM otel.otel_traces
 WHERE {{interactions}}
   AND InteractionType IN ('assistant_response', 'generation', 'tool_call', 'retrieval')

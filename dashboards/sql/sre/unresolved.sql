@@ -12,8 +12,8 @@ SELECT
   substringUTF8(argMax(error_message, (ts, error_message)), 1, 500) AS "Says",
   argMax(session_id, (ts, error_message)) AS session,
   argMax(tenant, (ts, error_message)) AS tenant_of_it,
-  toUnixTimestamp64Milli(max(ts)) - 3600000 AS from_ms,
-  toUnixTimestamp64Milli(max(ts)) + 3600000 AS to_ms
+  toString(toUnixTimestamp64Milli(max(ts)) - 3600000) AS from_ms,
+  toString(toUnixTimestamp64Milli(max(ts)) + 3600000) AS to_ms
 FROM otel.interactions
 WHERE $__timeFilter(ts)
   AND (type = 'error' OR (status = 'error' AND type != 'session_end'))

@@ -10,8 +10,8 @@ SELECT
     countIf(InteractionType = 'assistant_response' AND FinishReason = 'interrupted'),
     countIf(InteractionType = 'generation' AND FinishReason = 'interrupted')) AS "Interrupted",
   Tenant AS tenant,
-  toUnixTimestamp64Milli(min(Timestamp)) - 60000 AS from_ms,
-  toUnixTimestamp64Milli(max(Timestamp)) + 60000 AS to_ms
+  toString(toUnixTimestamp64Milli(min(Timestamp)) - 60000) AS from_ms,
+  toString(toUnixTimestamp64Milli(max(Timestamp)) + 60000) AS to_ms
 FROM otel.otel_traces
 WHERE {{interactions -model}}
 GROUP BY Tenant, SessionId
