@@ -41,6 +41,7 @@ def test_every_file_is_asked(boards: list[Json], rules: Json) -> None:
     parts = {found for path in files.values() for found in re.findall(r"\{\{> (\w+)\}\}", path.read_text())}
     assert used | {f"parts/{name}" for name in parts} == set(files)
     assert [name for name, path in files.items() if not path.read_text().startswith("-- ")] == []
+    assert [name for name, path in files.items() if ";" in path.read_text()] == []
     assert not any("{{" in panel_sql for board in boards for panel_sql in _statements(board))
 
 

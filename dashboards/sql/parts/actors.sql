@@ -1,4 +1,4 @@
--- The trace's spans with whom each stands for; a service stands for all that the application recorded itself.
+-- The trace's spans with whom each stands for, a service stands for all that the application recorded itself.
 SELECT
     Timestamp, SpanId, ParentSpanId, DurationMs, StatusCode,
     multiIf(

@@ -1,4 +1,4 @@
--- The calls of models with what they cost, by time, tenant, service, provider, model and user; a question puts them together once more. The rules are those
+-- The calls of models with what they cost, by time, tenant, service, provider, model and user, a question puts them together once more. The rules are those
 -- of collector/query/sql/tokens_and_cost.sql: of the answers of a session and the calls of models inside them, those with more
 -- tokens count. The cost is the span's own where it has one, else that of otel.model_prices on the day of the call (UTC), NULL
 -- where nobody knows it.

@@ -1,4 +1,4 @@
--- How many sessions take the steps in the box "Funnel", in this order, within a day? Steps are called as in the paths, with commas between them, ten at most; other steps may lie between.
+-- How many sessions take the steps in the box "Funnel", in this order, within a day? Steps are called as in the paths, with commas between them, ten at most, other steps may lie between.
 WITH arraySlice(arrayFilter(s -> s != '', arrayMap(s -> trimBoth(s), splitByChar(',', decodeURLComponent('${funnel:percentencode}')))), 1, 10) AS steps
 SELECT
   concat(toString(number), '. ', steps[number], ' (', toString(round(100 * counts[number] / greatest(counts[1], 1))), ' %)') AS "Step",

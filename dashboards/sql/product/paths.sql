@@ -1,4 +1,4 @@
--- Which ways do people go, and how many go no further? A step is a click, a state, a message or a tool; the same one again is no new step. Every beginning of a session's way is a path of up to five steps.
+-- Which ways do people go, and how many go no further? A step is a click, a state, a message or a tool, the same one again is no new step. Every beginning of a session's way is a path of up to five steps.
 SELECT
   arrayStringConcat(path, ' → ') AS "Path",
   count() AS "Sessions",

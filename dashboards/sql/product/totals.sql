@@ -1,4 +1,4 @@
--- How many people were there on the last day of this time (UTC), in the seven days up to it, and in the 28 days up to it? Stickiness is the share of the week's people on a day. Numbers beyond some 60,000 are estimates; the same id in two tenants is two people.
+-- How many people were there on the last day of this time (UTC), in the seven days up to it, and in the 28 days up to it? Stickiness is the share of the week's people on a day. Numbers beyond some 60,000 are estimates, the same id in two tenants is two people.
 SELECT
   sum(of_day) AS "On the day",
   sum(of_week) AS "In 7 days",

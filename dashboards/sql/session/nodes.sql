@@ -1,4 +1,4 @@
--- Who called whom: the user, agents, models and tools of the trace, with calls and time; errors are the red part of a ring.
+-- Who called whom: the user, agents, models and tools of the trace, with calls and time, errors are the red part of a ring.
 SELECT
   concat(kind, ':', called) AS id,
   called AS title,

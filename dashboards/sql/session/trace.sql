@@ -1,4 +1,4 @@
--- One trace of the session as its spans called each other; the box "Trace" has the others. Attributes are cut at 4,000 characters.
+-- One trace of the session as its spans called each other, the box "Trace" has the others. Attributes are cut at 4,000 characters.
 SELECT
   TraceId AS traceID,
   SpanId AS spanID,
