@@ -13,7 +13,7 @@ from dashboards import classic, statements
 from dashboards.boards import ALL, common
 from dashboards.model import Json
 
-SOURCE_UID: Final = "clickhouse"
+SOURCE_UID: Final = classic.SOURCE_UID
 FOLDER: Final = "Interactions"
 _EXPRESSION: Final = "__expr__"
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from dashboards import statements
 from dashboards.model import Board, Column, Json, Panel, Row, Threshold, Variable
+from dashboards.statements import Statement
 
 PLUGIN: Final = "grafana-clickhouse-datasource"
 PLUGIN_VERSION: Final = "4.20.0"
 SCHEMA_VERSION: Final = 41
+SOURCE_UID: Final = "otel-interactions"  # as it is provisioned
 SOURCE: Final[Json] = {"type": PLUGIN, "uid": "${datasource}"}
 TAG: Final = "otel-interactions"
 COLUMNS: Final = 24
@@ -95,7 +97,7 @@ def _source_variable() -> Json:
         "name": "datasource",
         "label": "Data source",
         "query": PLUGIN,
-        "current": {},
+        "current": {"text": SOURCE_UID, "value": SOURCE_UID, "selected": True},
         "hide": 0,
     }
 
@@ -105,7 +107,7 @@ def _variable(variable: Variable) -> Json:
     if not variable.query:
         value = {"text": variable.default, "value": variable.default, "selected": True}
         return common | {"type": "textbox", "query": variable.default, "current": value, "options": [value]}
-    sql = statements.load(variable.query, ("session", "tenant") if not variable.several else ()).sql
+    sql = statements.load(variable.query, ()).sql
     return common | {
         "type": "query",
         "datasource": SOURCE,
@@ -114,6 +116,7 @@ def _variable(variable: Variable) -> Json:
         "refresh": 2,
         "sort": 0,
         "multi": variable.several,
+        "allowCustomValue": False,
         "includeAll": variable.several,
         "allValue": None,
         "current": {"text": ["All"], "value": ["$__all"], "selected": True} if variable.several else {},
@@ -169,9 +172,11 @@ def _panel(panel: Panel, board: Board) -> Json:
     asked = {letter: statements.load(name, board.names) for letter, name in panel.queries.items()}
     by_series = any(" AS series" in each.sql for each in asked.values())
     return common | {
-        "description": " ".join(dict.fromkeys(each.words for each in asked.values())),
+        "description": " ".join(
+            [*dict.fromkeys(each.words for each in asked.values()), *_unheard(board, asked.values())]
+        ),
         "datasource": SOURCE,
-        "targets": [_target(letter, each.sql, panel.kind) for letter, each in asked.items()],
+        "targets": [_target(letter, each.sql, panel) for letter, each in asked.items()],
         "fieldConfig": {
             "defaults": _defaults(panel, by_series=by_series),
             "overrides": list(_overrides(panel)),
@@ -180,8 +185,16 @@ def _panel(panel: Panel, board: Board) -> Json:
     }
 
 
-def _target(letter: str, sql: str, kind: str) -> Json:
-    query_type, code = FORMATS[kind]
+def _unheard(board: Board, asked: Iterable[Statement]) -> Iterator[str]:
+    """Yield a sentence on those filters above the board that the panel does not obey."""
+    whole = " ".join(each.sql for each in asked)
+    labels = [v.label for v in board.variables if v.filters and f"{{{v.name}:" not in whole]
+    if labels:
+        yield f"Whatever is chosen as {', '.join(labels)}."
+
+
+def _target(letter: str, sql: str, panel: Panel) -> Json:
+    query_type, code = FORMATS["table" if panel.exemplars else panel.kind]
     return {
         "refId": letter,
         "datasource": SOURCE,
@@ -202,6 +215,8 @@ def _defaults(panel: Panel, *, by_series: bool) -> Json:
         "thresholds": _steps(panel.thresholds),
         "custom": _custom(panel),
     }
+    if panel.exemplars:
+        made["links"] = [_link(*panel.exemplars)]
     if panel.kind == "timeseries" and by_series:
         made["displayName"] = "${__field.labels.series}"  # else the number's name stands before it
     for name, value in (("min", panel.least), ("max", panel.most)):
@@ -222,6 +237,9 @@ def _overrides(panel: Panel) -> Iterator[Json]:
     if panel.kind in {"table", "stat"}:
         empty = {"id": "noValue", "value": EMPTY_CELL}
         yield {"matcher": {"id": "byRegexp", "options": "/.*/"}, "properties": [empty]}
+    if panel.exemplars:  # the texts that its links take
+        unseen = {"id": "custom.hideFrom", "value": {"legend": True, "tooltip": True, "viz": True}}
+        yield {"matcher": {"id": "byType", "options": "string"}, "properties": [unseen]}
     for column in panel.columns:
         yield _override(column, cells=panel.kind == "table")
 

@@ -73,6 +73,8 @@ class Panel:
         bars: a time series as bars.
         least: where the axis begins, or None.
         most: where it ends, or None.
+        exemplars: (title, URL) where each point leads. Its row has texts for the link, which the format of series would take for
+            labels: it is asked as a table.
     """
 
     kind: Kind
@@ -89,6 +91,7 @@ class Panel:
     bars: bool = False
     least: float | None = 0
     most: float | None = None
+    exemplars: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class Variable:
         several: more than one value, or All, may be chosen.
         default: what a box holds at first.
         description: shown beside it.
+        filters: every panel that can obeys it, and the others say that they do not.
     """
 
     name: str
@@ -118,6 +122,7 @@ class Variable:
     several: bool = True
     default: str = ""
     description: str = ""
+    filters: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,24 @@ class Conditions:
     variables: Mapping[str, str]
 
 
+def of_session(tenant: str, session: str) -> str:
+    """Return the condition of the session that was typed.
+
+    An agent's run may name the session that the calls in its trace do not: these stand under the id of their trace.
+    """
+    chosen = text_of("session")
+    inside = (
+        f"({tenant}, {session}) IN (SELECT tenant, trace_id FROM otel.session_of_trace WHERE session_id = {chosen})"
+    )
+    return f"({session} = {chosen} OR {inside})"
+
+
+def _of_detail(tenant: str, session: str, trace: str) -> tuple[str, ...]:
+    """Return what everything on Session detail is of: the session, and the trace that one came from."""
+    typed_in = text_of("session")
+    return f"{typed_in} != ''", f"({of_session(tenant, session)} OR {trace} = {text_of('trace')})"
+
+
 _OF_SPANS: Final = {
     "tenant": one_of("Tenant", "tenant"),
     "service": one_of("ServiceName", "service"),
@@ -57,6 +75,17 @@ _OF_SPANS: Final = {
     "model": one_of(_MODEL, "model"),
     "type": one_of("InteractionType", "type"),
     "user": typed("UserId", "user"),
+    "session": f"$__conditionalAll({of_session('Tenant', 'SessionId')}, $session)",
+}
+# The same in otel.interactions.
+_OF_ROWS: Final = {
+    "tenant": one_of("tenant", "tenant"),
+    "service": one_of("service", "service"),
+    "environment": one_of("environment", "environment"),
+    "model": one_of("if(response_model != '', response_model, model)", "model"),
+    "type": one_of("type", "type"),
+    "user": typed("user_id", "user"),
+    "session": f"$__conditionalAll({of_session('tenant', 'session_id')}, $session)",
 }
 _OF_SESSIONS: Final = {
     "tenant": one_of("tenant", "tenant"),
@@ -64,24 +93,39 @@ _OF_SESSIONS: Final = {
     "model": one_of("model", "model"),
     "user": typed("user_id", "user"),
 }
-# Only these are put together from their states.
-_ACTIVE: Final = (
-    "(tenant, session_id) IN (SELECT tenant, session_id FROM otel.sessions_state WHERE $__timeFilter(last_activity_at))"
-)
+
+
+def _put_together(condition: str) -> str:
+    """Only the sessions of which a state tells this are put together from their states."""
+    return f"(tenant, session_id) IN (SELECT tenant, session_id FROM otel.sessions_state WHERE {condition})"
+
+
 CONDITIONS: Final[Mapping[str, Conditions]] = {
     "interactions": Conditions(("InteractionType != ''", "$__timeFilter(Timestamp)"), _OF_SPANS),
+    "rows": Conditions(("$__timeFilter(ts)",), _OF_ROWS),
     "received": Conditions(("$__timeFilter(ReceivedAt)", "Timestamp >= $__fromTime - toIntervalDay(7)"), _OF_SPANS),
     "sessions": Conditions(
         (
-            "$__timeFilter(last_activity_at)",
-            _ACTIVE,
+            "$__timeFrom(last_activity_at)",
+            "$__timeTo(started_at)",
+            _put_together("$__timeFrom(last_activity_at)"),
         ),
         _OF_SESSIONS,
     ),
-    "own": Conditions(
-        ("startsWith(MetricName, 'otel_interactions_collector_')", "$__timeFilter(TimeUnix)"),
+    "begun": Conditions(
+        ("$__timeFilter(started_at)", _put_together("$__timeFilter(started_at)")),
+        _OF_SESSIONS,
+    ),
+    "of_session": Conditions(
+        ("InteractionType != ''", "$__timeFilter(Timestamp)", *_of_detail("Tenant", "SessionId", "TraceId")),
         {"tenant": one_of("Tenant", "tenant")},
     ),
+    "rows_of_session": Conditions(
+        ("$__timeFilter(ts)", *_of_detail("tenant", "session_id", "trace_id")),
+        {"tenant": one_of("tenant", "tenant")},
+    ),
+    # What collectors tell of themselves is of all tenants; it stands under the tenant of whoever brought it.
+    "own": Conditions(("startsWith(MetricName, 'otel_interactions_collector_')", "$__timeFilter(TimeUnix)"), {}),
 }
 
 

@@ -8,12 +8,13 @@ from dashboards.model import Column, Threshold, Variable
 
 PREFIX: Final = "otel-interactions-"
 
-TENANT: Final = Variable("tenant", "Tenant", "variables/tenant")
-SERVICE: Final = Variable("service", "Service", "variables/service")
-ENVIRONMENT: Final = Variable("environment", "Environment", "variables/environment")
-MODEL: Final = Variable("model", "Model", "variables/model")
-TYPE: Final = Variable("type", "Type", "variables/type")
-USER: Final = Variable("user", "User", description="A user's whole id; empty for all")
+TENANT: Final = Variable("tenant", "Tenant", "variables/tenant", filters=True)
+SERVICE: Final = Variable("service", "Service", "variables/service", filters=True)
+ENVIRONMENT: Final = Variable("environment", "Environment", "variables/environment", filters=True)
+MODEL: Final = Variable("model", "Model", "variables/model", filters=True)
+TYPE: Final = Variable("type", "Type", "variables/type", filters=True)
+USER: Final = Variable("user", "User", description="A user's whole id; empty for all", filters=True)
+SESSION: Final = Variable("session", "Session", description="A session's whole id; empty for all", filters=True)
 
 GREEN, YELLOW, RED = "green", "orange", "red"
 

@@ -98,7 +98,7 @@ BOARD: Final = Board(
     title="Models and cost",
     description="Tokens, cost, speed and finish reasons of models. Costs are the spans' own, else those of "
     "otel.model_prices on the day of the call (UTC).",
-    variables=[common.TENANT, common.SERVICE, common.ENVIRONMENT, common.MODEL, common.USER],
+    variables=[common.TENANT, common.SERVICE, common.ENVIRONMENT, common.MODEL, common.USER, common.SESSION],
     rows=[_TOTALS, _OVER_TIME, _COMPARED],
     refresh="5m",
 )

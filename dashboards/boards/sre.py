@@ -48,13 +48,14 @@ _RED: Final = Row(
 _ANSWERS: Final = Row(
     "How long people wait",
     [
-        Panel("timeseries", "Answers", {"A": "sre/response"}, unit="ms", width=8),
+        Panel("timeseries", "Answers", {"A": "sre/response"}, unit="ms", width=8, exemplars=_TO_TRACE),
         Panel(
             "timeseries",
             "First token",
             {"A": "sre/first_token"},
             unit="ms",
             width=8,
+            exemplars=_TO_TRACE,
             hint="No first token was recorded in this time: answers have to be streamed",
         ),
         Panel("heatmap", "Answers, how many took how long", {"A": "sre/heatmap"}, width=8),
@@ -115,7 +116,15 @@ BOARD: Final = Board(
         "Rate, errors and duration of interactions, how long people wait, which tools fail. `Unresolved "
         "errors` shows the messages of errors, nothing else shows what was said."
     ),
-    variables=[common.TENANT, common.SERVICE, common.ENVIRONMENT, common.TYPE],
+    variables=[
+        common.TENANT,
+        common.SERVICE,
+        common.ENVIRONMENT,
+        common.TYPE,
+        common.MODEL,
+        common.USER,
+        common.SESSION,
+    ],
     rows=[_TOTALS, _RED, _ANSWERS, _FAILURES],
     since="now-6h",
 )

@@ -77,6 +77,6 @@ BOARD: Final = Board(
     uid=f"{common.PREFIX}voice",
     title="Voice",
     description="Seconds of sound, how long people wait until the assistant begins, how often they interrupt it.",
-    variables=[common.TENANT, common.SERVICE, common.ENVIRONMENT, common.MODEL],
+    variables=[common.TENANT, common.SERVICE, common.ENVIRONMENT, common.MODEL, common.SESSION],
     rows=[_SOUND, _TURNS],
 )

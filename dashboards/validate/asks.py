@@ -10,7 +10,7 @@ from typing import Final
 
 from dashboards.validate import content, macros, shapes
 from dashboards.validate.finding import Finding
-from dashboards.validate.looks import Json, panels_of, variables_of
+from dashboards.validate.looks import Json, links_of, panels_of, variables_of
 from dashboards.validate.macros import ALL, Context, MacroError, Value
 from dashboards.validate.shapes import Answer
 
@@ -104,7 +104,8 @@ def _cases(board: Json, ask: Ask, base: Context, found: Asked) -> list[_Case]:
     chosen: dict[str, Value] = {}
     for name, variable in variables.items():
         default = variable["current"].get("value", "") if variable["type"] == "textbox" else ALL
-        everything[name] = str(who.get(name, "")) if name in {"session", "trace"} else default
+        of_one = name in {"session", "trace"} and "trace" in variables  # a board about one session, else it is a filter
+        everything[name] = str(who.get(name, "")) if of_one else default
         chosen[name] = str(who.get(name, default)) if name in {"session", "trace", "user"} else default
     for name, variable in variables.items():
         if variable["type"] == "query":
@@ -151,7 +152,8 @@ def _ask_panel(
             answer = _answer(where, target["rawSql"], ask, case.context, found)
             if answer is None:
                 return
-            found.findings += [Finding(f"{where} ({case.name})", each) for each in _shape(panel, target, answer)]
+            wrong = shapes.of_panel(panel["type"], target, answer)
+            found.findings += [Finding(f"{where} ({case.name})", each) for each in wrong]
             if case.name == "everything":
                 whole[target["refId"]] = answer
                 read |= content.read(ask(f"EXPLAIN QUERY TREE {macros.of_panel(target['rawSql'], case.context)}"))
@@ -163,26 +165,19 @@ def _ask_panel(
     found.findings += [Finding(place, each) for each in _content(read, may_read=may_read)]
 
 
-def _shape(panel: Json, target: Json, answer: Answer) -> Iterator[str]:
-    yield from shapes.of_panel(panel["type"], target, answer)
-
-
 def _names(panel: Json, answers: Mapping[str, Answer]) -> Iterator[str]:
     """Columns that are shown in their own way, and those that links take, are columns of the answer."""
     kinds = {name: kind for answer in answers.values() for name, kind in answer.kinds().items()}
-    names = kinds.keys()
     for override in panel["fieldConfig"]["overrides"]:
         matcher = override["matcher"]
-        name = matcher["options"]
-        if matcher["id"] == "byName" and name not in names and "series" not in names:
-            yield f"there is no column `{name}` to show in its own way"
-        for each in override["properties"]:
-            for link in each["value"] if each["id"] == "links" else ():
-                taken = set(_FIELD.findall(link["url"]))
-                if shown := sorted(name for name in taken & kinds.keys() if kinds[name] != "text"):
-                    yield f"the link `{link['title']}` would take {shown} as they are shown: make them texts"
-                if missing := taken - names:
-                    yield f"the link `{link['title']}` takes columns that are not there: {sorted(missing)}"
+        if matcher["id"] == "byName" and matcher["options"] not in kinds and "series" not in kinds:
+            yield f"there is no column `{matcher['options']}` to show in its own way"
+    for title, url in links_of(panel):
+        taken = set(_FIELD.findall(url))
+        if shown := sorted(name for name in taken & kinds.keys() if kinds[name] != "text"):
+            yield f"the link `{title}` would take {shown} as they are shown: make them texts"
+        if missing := taken - kinds.keys():
+            yield f"the link `{title}` takes columns that are not there: {sorted(missing)}"
 
 
 def _empty(answers: Mapping[str, Answer]) -> Iterator[str]:

@@ -19,7 +19,7 @@ SCHEMA_VERSIONS: Final = range(39, 43)
 # format -> queryType, and the panels that take it
 _FORMATS: Final = {
     0: ("timeseries", {"timeseries", "heatmap", "barchart"}),
-    1: ("table", {"barchart", "bargauge", "nodeGraph", "piechart", "stat", "state-timeline", "table"}),
+    1: ("table", {"barchart", "bargauge", "nodeGraph", "piechart", "stat", "state-timeline", "table", "timeseries"}),
     2: ("logs", {"logs"}),
     3: ("traces", {"traces"}),
 }
@@ -140,7 +140,7 @@ def _panel(where: str, panel: Json, variables: Mapping[str, Json], known: Mappin
         yield Finding(where, "the queries of a node graph are called `nodes` and `edges`")
     for target in panel["targets"]:
         yield from _target(f"{where} / {target.get('refId')}", target, panel["type"], variables)
-    for title, url in _links(panel):
+    for title, url in links_of(panel):
         yield from _link(f"{where} / link `{title}`", url, known)
 
 
@@ -167,7 +167,7 @@ def _target(where: str, target: Json, kind: str, variables: Mapping[str, Json]) 
     sql = target["rawSql"]
     yield from _statement(where, sql, variables, rule=False)
     last_order = sql.rpartition("ORDER BY")[2].strip()
-    if target["format"] == 0 and not re.match(r"time\b(?! DESC)", last_order):
+    if (target["format"] == 0 or kind == "timeseries") and not re.match(r"time\b(?! DESC)", last_order):
         yield Finding(where, "a series is not ordered by `time`, which Grafana refuses")
     if target["format"] == 3 and re.search(r"\bLIMIT\b", sql):  # noqa: PLR2004 - traces
         yield Finding(where, "LIMIT cuts a trace")
@@ -215,7 +215,8 @@ def _use(where: str, sql: str, found: re.Match[str], variables: Mapping[str, Jso
         yield Finding(where, f"{found[0]} is not held by quotes: say decodeURLComponent('${{{name}:percentencode}}')")
 
 
-def _links(panel: Json) -> Iterator[tuple[str, str]]:
+def links_of(panel: Json) -> Iterator[tuple[str, str]]:
+    """Yield title and address of each link of a panel and of its columns."""
     config = panel["fieldConfig"]
     lists = [config["defaults"].get("links", []), panel.get("links", [])]
     lists += [

@@ -73,6 +73,7 @@ def of_panel(kind: str, target: Mapping[str, Any], answer: Answer) -> Iterator[s
     yield from _exact(answer)
     checks = {
         "stat": _stat,
+        "timeseries": _points if target["format"] == 1 else lambda _: iter(()),
         "piechart": _named_numbers,
         "bargauge": _named_numbers,
         "barchart": _named_numbers,
@@ -105,6 +106,20 @@ def _series(answer: Answer) -> Iterator[str]:
         yield "a series has two values at one time"
     if labels and len(set(answer.column(labels[0]))) > _MOST_SERIES:
         yield f"there are more than {_MOST_SERIES} series"
+
+
+def _points(answer: Answer) -> Iterator[str]:
+    """A series asked as a table, for the sake of texts that its links take."""
+    kinds = answer.kinds()
+    yield from _series(_without(answer, {name for name, kind in kinds.items() if kind == "text"}))
+    if "text" not in kinds.values():
+        yield "a series without texts is asked as one (format 0)"
+
+
+def _without(answer: Answer, names: set[str]) -> Answer:
+    kept = [at for at, name in enumerate(answer.names) if name not in names]
+    rows = [[row[at] for at in kept] for row in answer.rows]
+    return Answer([answer.names[at] for at in kept], [answer.types[at] for at in kept], rows)
 
 
 def _moment(value: Any) -> float:

@@ -3,8 +3,7 @@ SELECT
   $__timeInterval(started_at) AS time,
   countIf(status = 'abandoned') / count() AS "abandoned"
 FROM otel.sessions
-WHERE {{sessions}}
-  AND $__timeFilter(started_at)
+WHERE {{begun}}
   AND status != 'active'
 GROUP BY time
 ORDER BY time

@@ -5,7 +5,6 @@ SELECT
   quantileExact(0.9)(duration_ms) AS "p90",
   quantileExact(0.99)(duration_ms) AS "p99"
 FROM otel.sessions
-WHERE {{sessions}}
-  AND $__timeFilter(started_at)
+WHERE {{begun}}
 GROUP BY time
 ORDER BY time

@@ -1,4 +1,4 @@
--- How full is the journal? From the limit on, requests are refused until ClickHouse has taken some.
+-- How full is the journal, of several collectors the fullest? From the limit on, requests are refused until ClickHouse has taken some.
 SELECT
   $__timeInterval(TimeUnix) AS time,
   maxIf(Value, MetricName = 'otel_interactions_collector_journal_size_bytes') AS "journal",

@@ -1,4 +1,4 @@
--- Is anything missing? Each process that records with our SDK numbers its interactions in the order they end. A number between the lowest and the highest of this time that is not there was lost or has not come yet. What came in the last minute closes gaps and opens none.
+-- Is anything missing, of the last day of this time at most? Each process that records with our SDK numbers its interactions in the order they end. A number between the lowest and the highest of this time that is not there was lost or has not come yet. What came in the last minute closes gaps and opens none.
 SELECT
   tenant AS "Tenant",
   service AS "Service",
@@ -25,11 +25,13 @@ FROM
       toUInt64OrZero(SpanAttributes['interaction.sequence']) AS number,
       Timestamp + toIntervalNanosecond(Duration) AS ended
     FROM otel.otel_traces
-    WHERE Dialect = 'otel_interactions' AND $__timeTo(Timestamp) AND Timestamp >= $__fromTime - toIntervalDay(1)
+    WHERE Dialect = 'otel_interactions' AND $__timeTo(Timestamp)
+      AND Timestamp >= greatest($__fromTime, $__toTime - toIntervalDay(1)) - toIntervalDay(1)
+      AND Timestamp + toIntervalNanosecond(Duration) >= greatest($__fromTime, $__toTime - toIntervalDay(1))
       AND $__conditionalAll(Tenant IN (${tenant:singlequote}), $tenant)
       AND $__conditionalAll(ServiceName IN (${service:singlequote}), $service)
   )
-  WHERE number > 0 AND $__timeFilter(ended)
+  WHERE number > 0 AND $__timeTo(ended)
   GROUP BY tenant, instance
 )
 GROUP BY tenant, service

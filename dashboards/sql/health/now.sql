@@ -2,10 +2,10 @@
 SELECT
   sumIf(value, figure = 'dead_letters') AS "Dead letters",
   sumIf(value, figure = 'requests_pending') AS "Requests pending",
-  maxIf(value, figure = 'oldest_unsaved_age_seconds') AS "Oldest pending",
-  minIf(value, figure = 'save_success_ratio') AS "Inserts that succeed",
-  minIf(value, figure = 'clickhouse_up') AS "ClickHouse answers",
-  minIf(value, figure = 'uptime_seconds') AS "Up",
+  maxIfOrNull(value, figure = 'oldest_unsaved_age_seconds') AS "Oldest pending",
+  minIfOrNull(value, figure = 'save_success_ratio') AS "Inserts that succeed",
+  minIfOrNull(value, figure = 'clickhouse_up') AS "ClickHouse answers",
+  minIfOrNull(value, figure = 'uptime_seconds') AS "Up",
   max(toUnixTimestamp64Milli(told)) AS "Told"
 FROM
 (

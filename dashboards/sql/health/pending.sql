@@ -1,4 +1,4 @@
--- How long has the oldest acknowledged request waited for ClickHouse, and how many wait?
+-- How long has the oldest acknowledged request waited for ClickHouse, and how many wait, of several collectors at the worst?
 SELECT
   $__timeInterval(TimeUnix) AS time,
   maxIf(Value, MetricName = 'otel_interactions_collector_oldest_unsaved_age_seconds') AS "oldest",

@@ -2,7 +2,7 @@
 WITH
   {{> prices}}
 SELECT
-  toDate(at, 'UTC') AS time,
+  day AS time,
   if(provider = '', 'unknown', provider) AS series,
   sum(p.cost_usd) AS cost
 FROM

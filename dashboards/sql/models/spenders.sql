@@ -1,8 +1,9 @@
--- Who cost most (USD)? The first 50.
+-- Who cost most (USD)? The first 50. The same id in two tenants is two people.
 WITH
   {{> prices}}
 SELECT
   user AS "User",
+  tenant AS "Tenant",
   sum(p.calls) AS "Calls",
   sum(p.input_tokens) AS "Tokens in",
   sum(p.output_tokens) AS "Tokens out",
@@ -13,6 +14,6 @@ FROM
   {{> priced}}
 ) AS p
 WHERE user != ''
-GROUP BY user
-ORDER BY "Cost" DESC NULLS LAST, "Tokens in" + "Tokens out" DESC, "User"
+GROUP BY tenant, user
+ORDER BY "Cost" DESC NULLS LAST, "Tokens in" + "Tokens out" DESC, "User", "Tenant"
 LIMIT 50

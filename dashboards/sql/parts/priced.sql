@@ -4,6 +4,8 @@
 -- where nobody knows it.
 SELECT
     part.1 AS at,
+    call_day AS day,
+    of_tenant AS tenant,
     of_provider AS provider,
     if(answered_by != '', answered_by, asked) AS model,
     part.2 AS user,

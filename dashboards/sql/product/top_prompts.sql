@@ -19,11 +19,9 @@ FROM
     greatest(countIf(type != 'generation'), countIf(type = 'generation')) AS times,
     max(ts) AS last_asked
   FROM otel.interactions
-  WHERE $__timeFilter(ts) AND type IN ('user_message', 'audio_input', 'generation') AND role = 'user'
+  WHERE {{rows}}
+    AND type IN ('user_message', 'audio_input', 'generation') AND role = 'user'
     AND ts >= $__toTime - toIntervalDay(1)
-    AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)
-    AND $__conditionalAll(service IN (${service:singlequote}), $service)
-    AND $__conditionalAll(environment IN (${environment:singlequote}), $environment)
   GROUP BY tenant, session_id, normalized
 )
 WHERE normalized != ''

@@ -8,9 +8,7 @@ SELECT
   critical AS "Critical",
   substringUTF8(stack, 1, 4000) AS "Stack"
 FROM otel.interactions
-WHERE session_id = decodeURLComponent('${session:percentencode}')
+WHERE {{rows_of_session}}
   AND (type = 'error' OR (status = 'error' AND type != 'session_end'))
-  AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)
-  AND $__timeFilter(ts)
 ORDER BY ts, span_id
 LIMIT 500

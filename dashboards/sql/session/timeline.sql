@@ -26,9 +26,7 @@ FROM
       InteractionType = 'ui_event', trimRight(concat(Action, ' ', Component)),
       CAST(InteractionType, 'String')), true),
     (Timestamp + toIntervalMillisecond(greatest(Duration / 1000000, 300)), '', false)] AS moment
-  WHERE {{interactions}}
-    AND (SessionId = decodeURLComponent('${session:percentencode}') OR TraceId = decodeURLComponent('${trace:percentencode}'))
-    AND SessionId != '' AND TraceId != ''
+  WHERE {{of_session}}
 )
 WINDOW way AS (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ORDER BY time

@@ -6,7 +6,5 @@ SELECT
   quantileExactIfOrNull(0.5)(DurationMs, InteractionType IN ('assistant_response', 'generation') AND DurationMs > 0) AS "Answer, median",
   quantileExactIfOrNull(0.5)(TtftMs, TtftMs > 0) AS "First token, median"
 FROM otel.otel_traces
-WHERE {{interactions}}
-  AND (SessionId = decodeURLComponent('${session:percentencode}') OR TraceId = decodeURLComponent('${trace:percentencode}'))
-  AND SessionId != '' AND TraceId != ''
+WHERE {{of_session}}
   AND InteractionType IN ('assistant_response', 'generation')

@@ -8,9 +8,7 @@ SELECT
   substringUTF8(tool_result, 1, 2000) AS "Result",
   error_type AS "Error"
 FROM otel.interactions
-WHERE session_id = decodeURLComponent('${session:percentencode}')
+WHERE {{rows_of_session}}
   AND type = 'tool_call'
-  AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)
-  AND $__timeFilter(ts)
 ORDER BY ts, span_id
 LIMIT 500

@@ -1,4 +1,4 @@
--- How many answers took how long? Each line of the map is up to its time.
+-- How many answers took how long? Answers, and calls of models of services that record none. Each line of the map is up to its time.
 SELECT
   $__timeInterval(Timestamp) AS time,
   countIf(DurationMs <= 100) AS "100 ms",
@@ -12,7 +12,7 @@ SELECT
   countIf(DurationMs > 16000) AS "longer"
 FROM otel.otel_traces
 WHERE {{interactions}}
-  AND InteractionType IN ('assistant_response', 'generation')
+  AND {{> answered}}
   AND DurationMs > 0
 GROUP BY time
 ORDER BY time

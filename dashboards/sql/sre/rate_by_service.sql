@@ -1,5 +1,5 @@
 -- How many interactions a second, by service?
-SELECT $__timeInterval(Timestamp) AS time, ServiceName AS series, count() / $__interval_s AS rate
+SELECT $__timeInterval(Timestamp) AS time, ServiceName AS series, count() / {{> bucket_seconds}} AS rate
 FROM otel.otel_traces
 WHERE {{interactions}}
 GROUP BY time, series

@@ -1,4 +1,4 @@
--- The slowest answers, tools and runs: each leads to its session and its trace there.
+-- The slowest answers, calls of models, tools and retrievals: each leads to its session and its trace there.
 SELECT
   Timestamp AS "Time",
   InteractionType AS "Type",

@@ -8,7 +8,7 @@ SELECT
   quantileTDigest(0.95)(DurationMs) AS "p95",
   topKIf(1)(ErrorType, ErrorType != '')[1] AS "Commonest error"
 FROM otel.otel_traces
-WHERE {{interactions -type}}
+WHERE {{interactions -type -model}}
   AND InteractionType = 'tool_call'
 GROUP BY ToolName
 ORDER BY "Failed" DESC, "Calls" DESC, "Tool"

@@ -15,15 +15,11 @@ SELECT
   toString(toUnixTimestamp64Milli(max(ts)) - 3600000) AS from_ms,
   toString(toUnixTimestamp64Milli(max(ts)) + 3600000) AS to_ms
 FROM otel.interactions
-WHERE $__timeFilter(ts)
+WHERE {{rows}}
   AND (type = 'error' OR (status = 'error' AND type != 'session_end'))
   AND (tenant, trace_id, span_id) NOT IN (SELECT tenant, trace_id, span_id FROM otel.error_resolutions FINAL WHERE resolved)
   AND (attributes['interaction.resolved'] != 'true'
     OR (tenant, trace_id, span_id) IN (SELECT tenant, trace_id, span_id FROM otel.error_resolutions FINAL WHERE NOT resolved))
-  AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)
-  AND $__conditionalAll(service IN (${service:singlequote}), $service)
-  AND $__conditionalAll(environment IN (${environment:singlequote}), $environment)
-  AND $__conditionalAll(type IN (${type:singlequote}), $type)
 GROUP BY error_type, type, component, service
 ORDER BY "Last" DESC, "Times" DESC, "Error"
 LIMIT 100
