@@ -73,8 +73,8 @@ class Panel:
         bars: a time series as bars.
         least: where the axis begins, or None.
         most: where it ends, or None.
-        exemplars: (title, URL) where each point leads. Its row has texts for the link, which the format of series would take for
-            labels: it is asked as a table.
+        exemplars: (title, URL) where each point leads. Its row has texts for the link, which the format of series would
+            take for labels: it is asked as a table.
     """
 
     kind: Kind

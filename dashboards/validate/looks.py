@@ -188,7 +188,9 @@ def _statement(where: str, sql: str, variables: Mapping[str, Json], *, rule: boo
     yield from _literals(where, sql)
     for found in () if rule else _USES.finditer(sql):
         yield from _use(where, sql, found, variables)
-    if _FACTS.search(sql) and not (_TIME.search(sql) or _ONE.search(sql) or _NOW.search(sql)):
+    always = macros.with_all_chosen(sql, variables)
+    facts = _FACTS.search(always)
+    if facts and not any(each.search(always, facts.end()) for each in (_TIME, _ONE, _NOW)):
         yield Finding(where, "it reads all of a table: there is no condition on the time, nor on one session or trace")
 
 

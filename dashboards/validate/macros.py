@@ -7,7 +7,7 @@ macros of time. Rules of alerts go through the backend alone. The semantics are 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -63,6 +63,15 @@ def of_rule(sql: str, context: Context) -> str:
     if left := _VARIABLE.search(_without_comments(sql)):
         raise MacroError(f"{left[0]} is no macro of the backend, and nobody replaces variables there")
     return _backend(_without_comments(sql), context)
+
+
+def with_all_chosen(sql: str, names: Iterable[str]) -> str:
+    """Return what is left of a query while everything is chosen: the conditions that always hold.
+
+    Raises:
+        MacroError: a wrong use of $__conditionalAll.
+    """
+    return _conditional(sql, dict.fromkeys(names, ALL))
 
 
 def _conditional(sql: str, variables: Mapping[str, Value]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,34 +14,41 @@ from typing import Any
 import pytest
 from conversations import at, everything
 from otlp_builders import traces
-from processes import CollectorProcess, running
+from processes import CollectorProcess, add_key, running
 from scraped import scraped
 from seeded import seeded
+from ten_tenants import TENANTS, Told, happened, requests_of
 
+from collector.access.keys import Scope
 from dashboards import provisioned
 from dashboards.clickhouse import Asker
 from dashboards.validate import asked, looked_at
-from dashboards.validate.asks import Asked
+from dashboards.validate.asks import Ask, Asked
 
-ROWS = 20_000
+ROWS = 8_000
+DAYS_AGO = 45  # the seeded ones are of 30
 ODD_SERVICES = ("it's one", "back\\slash", "a $dollar")
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class World:
-    """The collector, how to ask it, and when its data ends (s since 1970)."""
+    """The collector, how to ask it, when its data ends (s since 1970), and what ten tenants told long before."""
 
     collector: CollectorProcess
     asker: Asker
+    ask: Ask  # the same, and each query once
     until: float
+    since: int  # of the hours of `told`
+    told: list[Told]
+    key_of_acme: str
 
     def asked(self, boards: list[Json], rules: Json | None = None) -> Asked:
         """Ask every query of these boards and rules; no panel may be empty."""
         return asked(
             boards,
             rules or {"groups": []},
-            self.asker.ask,
+            self.ask,
             until=self.until,
             shows_content=provisioned.shows_content(),
         )
@@ -51,16 +59,33 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Seeded sessions of 30 days, conversations of every kind just now, and what the collector tells of itself."""
     folder = tmp_path_factory.mktemp("boards") / "data"
     seeded(folder, ROWS, datetime.now(UTC).replace(tzinfo=None).isoformat())
+    since = int(datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0).timestamp()) - DAYS_AGO * 86_400
+    told = happened(since)
+    sending = {tenant: add_key(folder, Scope.INGEST, tenant=tenant) for tenant in (*TENANTS, "default")}
+    of_acme = add_key(folder, Scope.READ, tenant="acme")
+    everybodys = add_key(folder, Scope.ADMIN, tenant="*")
     with running(folder, "--retention-days", "0") as collector:
+        for tenant in TENANTS:
+            collector.key = sending[tenant]
+            for request in requests_of(told, tenant):
+                collector.send(request)
+        collector.key = sending["acme"]
+        for request in everything():
+            collector.send(request)
         for ago, requests in ((600, everything()), (300, [*odd(), lossy()]), (0, [])):
+            collector.key = sending["default"]
             for request in requests:
                 collector.send(request)
             collector.post("/v1/traces", b"this is no protobuf")
+            collector.key = everybodys
             collector.wait_until_stored()
-            collector.send(scraped(collector, time.time() - ago))
+            figures = scraped(collector, time.time() - ago)
+            collector.key = sending["default"]
+            collector.send(figures)
+        collector.key = everybodys
         collector.wait_until_stored()
-        with contextlib.closing(Asker(f"http://{collector.endpoints['sql']}")) as asker:
-            yield World(collector, asker, time.time() + 1)
+        with contextlib.closing(Asker(f"http://{collector.endpoints['sql']}", everybodys)) as asker:
+            yield World(collector, asker, functools.cache(asker.ask), time.time() + 1, since, told, of_acme)
 
 
 def odd() -> Iterator[Any]:
@@ -68,13 +93,13 @@ def odd() -> Iterator[Any]:
     for service in ODD_SERVICES:
         told = {"session.id": f"session of {service}", "user.id": "o'brien", "interaction.type": "assistant_response"}
         mood = told | {"interaction.mood": "friendly", "interaction.message": "Hello", "gen_ai.request.model": "gpt-4o"}
-        began = time.time_ns() - 600 * 10**9
+        began = time.time_ns() - 300 * 10**9
         yield traces(at(began, 0, "assistant_response", mood), resource={"service.name": service})
 
 
 def lossy() -> Any:
     """Make what a process recorded that lost its numbers 3, 5 and 6."""
-    began = time.time_ns() - 600 * 10**9
+    began = time.time_ns() - 300 * 10**9
     told = {"session.id": "lossy", "interaction.type": "event", "service.instance.id": "lossy"}
     spans = [at(began, number, "event", told | {"interaction.sequence": number}) for number in (1, 2, 4, 7)]
     return traces(*spans, resource={"service.name": "lossy"})

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from collector.telemetry.families import FAMILIES, exposed_name
 from dashboards import build, provisioned, statements
 from dashboards.boards import ALL
 from dashboards.validate.looks import panels_of, variables_of
@@ -72,6 +73,25 @@ def test_boards_are_where_grafana_looks() -> None:
     below = Path(provider["options"]["path"]).relative_to("/etc/grafana/provisioning")
     assert len(list((build.FOLDER / below).glob("*.json"))) == len(ALL)
     assert {group["folder"] for group in provisioned.rules()["groups"]} == {provider["folder"]}
+
+
+def test_filters_that_a_panel_does_not_obey(boards: list[Json]) -> None:
+    """A panel says which of the filters above its board it takes no notice of."""
+    told = {(board["title"], each["title"]): each["description"] for board in boards for each in panels_of(board)}
+    assert told["Product", "People"].endswith("Whatever is chosen as Environment.")
+    assert told["Service health", "Tools"].endswith("Whatever is chosen as Type, Model.")
+    assert told["Collector health", "Dead letters"].endswith("Whatever is chosen as Tenant, Service.")
+    assert "Whatever is chosen" not in told["Service health", "Rate by type"]
+
+
+def test_figures_that_the_collector_tells(boards: list[Json], rules: Json) -> None:
+    """Each of the collector's own figures that is asked for is one of those it exposes."""
+    queries = [sql for board in boards for sql in _statements(board)]
+    queries += [step["model"].get("rawSql", "") for rule in rules["groups"][0]["rules"] for step in rule["data"]]
+    asked = set(re.findall(r"'(otel_interactions_collector_\w*[a-z])'", " ".join(queries)))
+    known = {exposed_name(each) for each in FAMILIES.values()}
+    assert asked - known - {each.removesuffix("_total") for each in known} == set()
+    assert len(asked) > 10
 
 
 def test_readme() -> None:

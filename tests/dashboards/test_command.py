@@ -16,11 +16,12 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_check(world: Any) -> None:
-    """All queries are asked of a running collector; nothing is wrong, and the times are told."""
-    done = command("check", "--full", "--times", "--url", f"http://{world.collector.endpoints['sql']}")
+    """A board's queries are asked of a running collector; nothing is wrong, and the times are told."""
+    where = ("--url", f"http://{world.collector.endpoints['sql']}", "--key", world.collector.key)
+    done = command("check", "--full", "--times", "--board", "Voice", *where)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "queries of 7 boards asked, 0 findings" in done.stdout
-    assert " s  Service health / Rate by type / A" in done.stdout
+    assert "queries of 1 boards asked, 0 findings" in done.stdout
+    assert " s  Voice / Seconds of sound / A" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ def test_check(world: Any) -> None:
         (("--url", "http://127.0.0.1:1"), 1, "nobody answers at http://127.0.0.1:1"),
         (("--url", "localhost:8123"), 2, "localhost:8123 is no address; say http://host:port"),
         (("--url", "http://a:b:c"), 2, "is no address"),
+        (("--board", "Vocie"), 2, "no board begins with 'Vocie'; there are ['Conversations'"),
         (("--until", "yesterday"), 2, "invalid fromisoformat value"),
     ],
 )

@@ -156,7 +156,7 @@ SEEN: list[tuple[str, Break, str]] = [
     ("conversations", sql("Sessions", "'${search:percentencode}'", "'${search:singlequote}'"), "in `IN (…)` only"),
     ("session", target("Agents, models and tools", refId="A"), "`nodes` and `edges`"),
     ("session", sql("Trace", "ORDER BY startTime", "ORDER BY startTime LIMIT 10"), "LIMIT cuts a trace"),
-    ("session", sql("Tokens and times", "AND TraceId != ''", "AND TraceId != '' $__interval_x"), "no macro"),
+    ("session", sql("Tokens and times", "InteractionType != ''", "InteractionType != '' $__interval_x"), "no macro"),
 ]
 
 
@@ -174,7 +174,7 @@ FOUND_OUT: list[tuple[str, str, Break, str]] = [
     ("sre", "Rate by type", sql("Rate by type", "AS time", "AS moment"), "UNKNOWN_IDENTIFIER"),
     ("sre", "Errors", sql("Errors", "SELECT", "SELECT 1 AS one,"), "first column `time`"),
     ("sre", "Errors", sql("Errors", "ORDER BY time", "ORDER BY time DESC"), "do not ascend"),
-    ("sre", "Rate by type", sql("Rate by type", "count() / $__interval_s", "toString(count())"), "has no number"),
+    ("sre", "Rate by type", sql("Rate by type", "count() /", "'many' ||"), "has no number"),
     (
         "sre",
         "Rate by type",
@@ -203,6 +203,10 @@ FOUND_OUT: list[tuple[str, str, Break, str]] = [
         "['name']",
     ),
     ("sre", "In this time", sql("In this time", '"Errors"', '"Failed"'), "no column `Errors`"),
+    ("sre", "Answers", sql("Answers", "AS whole_trace", "AS trace"), "columns that are not there: ['whole_trace']"),
+    ("sre", "Answers", target("Answers", format=0, queryType="timeseries"), "one label, `series`"),
+    ("sre", "Answers", sql("Answers", "ORDER BY time", "ORDER BY time DESC"), "do not ascend"),
+    ("sre", "Rate by type", target("Rate by type", format=1, queryType="table"), "two values"),
     ("sre", "Tools", override("Tools", "Share", "share"), "no column `share`"),
     ("sre", "Slowest", sql("Slowest", "AS whole_trace", "AS trace"), "columns that are not there: ['whole_trace']"),
     (

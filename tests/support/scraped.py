@@ -18,7 +18,8 @@ CUMULATIVE = 2
 def scraped(collector: CollectorProcess, at: float) -> ExportMetricsServiceRequest:
     """Scrape once; the points are of this moment (s since 1970)."""
     with plain_client() as client:
-        reply: httpx.Response = client.get(f"http://{collector.endpoints['http']}/metrics")
+        shown = {"authorization": f"Bearer {collector.key}"} if collector.key else {}
+        reply: httpx.Response = client.get(f"http://{collector.endpoints['http']}/metrics", headers=shown)
     moment = {"time_unix_nano": int(at * 1e9)}
     made = []
     for family in text_string_to_metric_families(reply.text):
