@@ -398,6 +398,7 @@ def _database(database: ClickHouse, cluster: str = "", *, decodes: bool) -> Iter
         yield Finding("schema", "ok", f"{applied} of {migrator.newest()}; serve applies the rest when it starts")
     else:
         yield Finding("schema", "ok", f"{migrator.newest()}, the newest this version knows")
+        yield dictionaries(database)
     yield decoding(database) if decodes or database.embedded else Finding("decoding", "ok", "done by the collector")
     yield own_logs(database)
     if not database.embedded:
@@ -413,6 +414,16 @@ def server_version(version: str, *, embedded: bool) -> Finding:
     if _numbers(version) < RECOMMENDED:
         return Finding("ClickHouse", "warn", found, advice)
     return Finding("ClickHouse", "ok", found)
+
+
+def dictionaries(database: ClickHouse) -> Finding:
+    """Look something up in a dictionary: it asks ClickHouse as the user `default`, whoever asks it."""
+    try:
+        database.rows("SELECT dictHas('otel.session_by_trace', ('', ''))")
+    except ClickHouseError as error:
+        advice = "let the user `default` read `otel` from the server itself without a password: dictionaries ask as it"
+        return Finding("dictionaries", "fail", f"sessions and transcripts cannot be read: {first_line(error)}", advice)
+    return Finding("dictionaries", "ok", "answer")
 
 
 def decoding(database: ClickHouse) -> Finding:
