@@ -101,7 +101,14 @@ def _put_together(condition: str) -> str:
 CONDITIONS: Final[Mapping[str, Conditions]] = {
     "interactions": Conditions(("InteractionType != ''", "$__timeFilter(Timestamp)"), _OF_SPANS),
     "rows": Conditions(("$__timeFilter(ts)",), _OF_ROWS),
-    "received": Conditions(("$__timeFilter(ReceivedAt)", "Timestamp >= $__fromTime - toIntervalDay(7)"), _OF_SPANS),
+    "received": Conditions(
+        (
+            "$__timeFilter(ReceivedAt)",
+            "Timestamp >= $__fromTime - toIntervalDay(7)",  # what waited in a spool so long
+            "Timestamp <= $__toTime + toIntervalDay(1)",  # of a clock that is ahead
+        ),
+        _OF_SPANS,
+    ),
     "sessions": Conditions(
         (
             "$__timeFrom(last_activity_at)",

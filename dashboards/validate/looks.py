@@ -28,7 +28,7 @@ _FACTS: Final = re.compile(r"\bFROM\s+otel\.(otel_\w+|interactions|messages|tran
 _TIME: Final = re.compile(
     r"\$__(timeFilter|timeFilter_ms|dateFilter|dateTimeFilter|dt|timeFrom|fromTime|fromTime_ms)\b"
 )
-_ONE: Final = re.compile(r"\b(session_id|SessionId|TraceId) = decodeURLComponent\(")
+_ONE: Final = re.compile(r"\b(session_id|SessionId|TraceId) (= |IN \(\s*SELECT )decodeURLComponent\(")
 _UNITS: Final = frozenset(
     {"bytes", "currencyUSD", "dateTimeFromNow", "ms", "none", "ops", "percent", "percentunit", "s", "short"}
 )

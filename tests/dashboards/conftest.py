@@ -43,12 +43,12 @@ class World:
     told: list[Told]
     key_of_acme: str
 
-    def asked(self, boards: list[Json], rules: Json | None = None) -> Asked:
+    def asked(self, boards: list[Json], rules: Json | None = None, ask: Ask | None = None) -> Asked:
         """Ask every query of these boards and rules; no panel may be empty."""
         return asked(
             boards,
             rules or {"groups": []},
-            self.ask,
+            ask or self.ask,
             until=self.until,
             shows_content=provisioned.shows_content(),
         )
@@ -93,7 +93,7 @@ def odd() -> Iterator[Any]:
     for service in ODD_SERVICES:
         told = {"session.id": f"session of {service}", "user.id": "o'brien", "interaction.type": "assistant_response"}
         mood = told | {"interaction.mood": "friendly", "interaction.message": "Hello", "gen_ai.request.model": "gpt-4o"}
-        mood |= {"gen_ai.response.time_to_first_chunk": 0.4}  # of the seeded ones some hours have none
+        mood |= {"gen_ai.response.time_to_first_chunk": 0.3}  # at night the seeded ones are few
         began = time.time_ns() - 300 * 10**9
         yield traces(at(began, 0, "assistant_response", mood), resource={"service.name": service})
 

@@ -21,8 +21,9 @@ SELECT
   toString(toUnixTimestamp64Milli(started_at) - 60000) AS from_ms,
   toString(toUnixTimestamp64Milli(last_activity_at) + 60000) AS to_ms
 FROM otel.sessions
-WHERE (session_id = decodeURLComponent('${session:percentencode}')
-    OR (tenant, session_id) IN (SELECT tenant, session_id FROM otel.session_of_trace WHERE trace_id = decodeURLComponent('${session:percentencode}')))
+WHERE session_id IN (
+    SELECT decodeURLComponent('${session:percentencode}')
+    UNION ALL SELECT session_id FROM otel.session_of_trace WHERE trace_id = decodeURLComponent('${session:percentencode}'))
   AND session_id != ''
   AND $__conditionalAll(tenant IN (${tenant:singlequote}), $tenant)
 ORDER BY last_activity_at DESC, tenant
