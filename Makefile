@@ -9,10 +9,10 @@ READY := .venv/.ready
 # Where this is set, each process compiles a thousand modules anew, and the tests start hundreds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo serve test dialects lint types bench chaos lock clean
+.PHONY: help setup demo serve test dialects dashboards dashboards-check lint types bench chaos lock clean
 
 help: ## list these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +41,12 @@ test: $(READY) ## run the test suite
 
 dialects: $(READY) ## test every dialect of GenAI telemetry, with its frameworks (500 MB the first time)
 	@DIALECTS=all $(BIN)/python -m pytest -n 0 tests/dialects
+
+dashboards: $(READY) ## write Grafana's boards and alert rules anew from dashboards/
+	@$(BIN)/python -m dashboards build
+
+dashboards-check: $(READY) ## ask every query of Grafana's boards of a running collector (ARGS="--url http://127.0.0.1:8123")
+	@$(BIN)/python -m dashboards check $(ARGS)
 
 lint: $(READY) ## check style, formatting and the import rules
 	@$(BIN)/ruff check .

@@ -1,0 +1,5 @@
+-- Which values are there in this time? One with a backslash or a dollar is not offered: Grafana's quotes do not hold it.
+SELECT DISTINCT service
+FROM otel.daily_stats_state
+WHERE $__dateFilter(day) AND service != '' AND NOT match(service, '[\\\\$]')
+ORDER BY service

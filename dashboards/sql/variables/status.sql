@@ -1,0 +1,2 @@
+-- What a session may be.
+SELECT arrayJoin(['active', 'ended', 'abandoned']) AS status
