@@ -9,7 +9,7 @@ READY := .venv/.ready
 # Where this is set, each process compiles a thousand modules anew, and the tests start hundreds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo serve env image test dialects dashboards dashboards-check lint types bench chaos lock clean
+.PHONY: help setup demo serve env image test dialects dashboards dashboards-check pictures lint types bench chaos lock clean
 
 help: ## list these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ dashboards: $(READY) ## write Grafana's boards and alert rules anew from dashboa
 
 dashboards-check: $(READY) ## ask every query of Grafana's boards of a running collector (ARGS="--url http://127.0.0.1:8123")
 	@$(BIN)/python -m dashboards check $(ARGS)
+
+pictures: $(READY) ## draw what Grafana's boards show over demo data, for README (ARGS="--board Voice", "--url http://…")
+	@$(BIN)/python -m dashboards.pictures $(ARGS)
 
 lint: $(READY) ## check style, formatting and the import rules
 	@$(BIN)/ruff check .

@@ -9,10 +9,8 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 
-import httpx
-
 from dashboards import build, provisioned
-from dashboards.clickhouse import Asker
+from dashboards.clickhouse import Asker, is_address
 from dashboards.validate import asked, looked_at
 from dashboards.validate.asks import AskError
 
@@ -44,7 +42,7 @@ def main() -> int:
 
 
 def _check(chosen: argparse.Namespace) -> int:
-    if not _is_address(chosen.url):
+    if not is_address(chosen.url):
         print(f"{chosen.url} is no address; say http://host:port", file=sys.stderr)
         return _BAD_INPUT
     boards, rules, sources = provisioned.boards(), provisioned.rules(), provisioned.sources()
@@ -72,14 +70,6 @@ def _check(chosen: argparse.Namespace) -> int:
         print(finding)
     print(f"{len(told.seconds)} queries of {len(those)} boards asked, {len(findings)} findings")
     return _FAILED if findings else 0
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.host)
 
 
 @contextlib.contextmanager

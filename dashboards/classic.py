@@ -226,7 +226,7 @@ def _defaults(panel: Panel, *, by_series: bool) -> Json:
 
 
 def _colour(panel: Panel) -> Json:
-    if panel.thresholds:
+    if panel.thresholds and panel.kind != "timeseries":  # whose lines could not be told apart, and has dashes there
         return {"mode": "thresholds"}
     plain = panel.kind == "stat"  # numbers that have thresholds of their own are coloured
     return {"mode": "fixed", "fixedColor": "text"} if plain else {"mode": "palette-classic"}

@@ -11,6 +11,15 @@ _FORMAT = {"default_format": "JSONCompact", "output_format_json_quote_64bit_inte
 _PATIENCE_SECONDS = 60
 
 
+def is_address(url: str) -> bool:
+    """Tell whether httpx could ask there."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.host)
+
+
 class Asker:
     """One address, kept open."""
 

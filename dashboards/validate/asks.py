@@ -79,8 +79,7 @@ def asked(
     """
     found = Asked()
     for board in boards:
-        length = (seconds or {}).get(board["uid"], _length(board["time"]["from"]))
-        base = Context(until - length, until, max(1000, int(length * 1000 / POINTS)))
+        base = time_of(board, until, (seconds or {}).get(board["uid"]))
         cases = _cases(board, ask, base, found)
         for panel in panels_of(board):
             allowed = (board["uid"], panel["title"]) in shows_content
@@ -90,6 +89,38 @@ def asked(
     return found
 
 
+def time_of(board: Json, until: float, seconds: float | None = None) -> Context:
+    """Return the time that a board shows, its own or so many seconds, and the interval that Grafana makes of it."""
+    length = _length(board["time"]["from"]) if seconds is None else seconds
+    return Context(until - length, until, max(1000, int(length * 1000 / POINTS)))
+
+
+def everything_chosen(board: Json, ask: Ask, base: Context) -> Context:
+    """Return what the panels are asked with where nobody chose anything, but for the session of a board about one.
+
+    Raises:
+        AskError: ClickHouse refused to tell of a session, or nobody answers.
+    """
+    return _with(base, _everything(variables_of(board), _somebody(ask, base)))
+
+
+def _somebody(ask: Ask, base: Context) -> dict[str, str]:
+    answer = ask(macros.of_rule(_SOMEBODY, base))
+    return dict(zip(answer.names, answer.rows[0], strict=True)) if answer.rows else {}
+
+
+def _everything(variables: Mapping[str, Json], who: Mapping[str, str]) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, variable in variables.items():
+        of_one = name in {"session", "trace"} and "trace" in variables  # a board about one session, else it is a filter
+        found[name] = str(who.get(name, "")) if of_one else _default(variable)
+    return found
+
+
+def _default(variable: Json) -> str:
+    return str(variable["current"].get("value", "")) if variable["type"] == "textbox" else ALL
+
+
 def _length(since: str) -> float:
     number, unit = re.fullmatch(r"now-(\d+)([mhd])", since).groups()  # type: ignore[union-attr]
     return int(number) * {"m": 60, "h": 3600, "d": 86_400}[unit]
@@ -97,15 +128,11 @@ def _length(since: str) -> float:
 
 def _cases(board: Json, ask: Ask, base: Context, found: Asked) -> list[_Case]:
     """Everything, then one real value of each variable: both branches of $__conditionalAll."""
-    variables = variables_of(board)
-    somebody = ask(macros.of_rule(_SOMEBODY, base))
-    who = dict(zip(somebody.names, somebody.rows[0], strict=True)) if somebody.rows else {}
-    everything: dict[str, Value] = {}
+    variables, who = variables_of(board), _somebody(ask, base)
+    everything = _everything(variables, who)
     chosen: dict[str, Value] = {}
     for name, variable in variables.items():
-        default = variable["current"].get("value", "") if variable["type"] == "textbox" else ALL
-        of_one = name in {"session", "trace"} and "trace" in variables  # a board about one session, else it is a filter
-        everything[name] = str(who.get(name, "")) if of_one else default
+        default = _default(variable)
         chosen[name] = str(who.get(name, default)) if name in {"session", "trace", "user"} else default
     for name, variable in variables.items():
         if variable["type"] == "query":

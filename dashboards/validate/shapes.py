@@ -71,6 +71,7 @@ def of_panel(kind: str, target: Mapping[str, Any], answer: Answer) -> Iterator[s
     if target["format"] == 0:
         yield from _series(answer)
     yield from _exact(answer)
+    yield from _states_of_aggregates(answer)
     checks = {
         "stat": _stat,
         "timeseries": _points if target["format"] == 1 else lambda _: iter(()),
@@ -130,6 +131,12 @@ def _exact(answer: Answer) -> Iterator[str]:
     for name, of in zip(answer.names, answer.types, strict=True):
         if "Int64" in of and any(value is not None and abs(int(value)) > _EXACT for value in answer.column(name)):
             yield f"`{name}` has whole numbers that a browser rounds: make them text"
+
+
+def _states_of_aggregates(answer: Answer) -> Iterator[str]:
+    for name, of in zip(answer.names, answer.types, strict=True):
+        if "AggregateFunction(" in of:  # also SimpleAggregateFunction, which is of no use to the plugin either
+            yield f"`{name}` is {of}, which the plugin shows as JSON: convert it"
 
 
 def _stat(answer: Answer) -> Iterator[str]:

@@ -89,7 +89,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def odd() -> Iterator[Any]:
-    """Make answers of a mood, by services of names that are hard to quote."""
+    """Make streamed answers of a mood, by services of names that are hard to quote."""
     for service in ODD_SERVICES:
         told = {"session.id": f"session of {service}", "user.id": "o'brien", "interaction.type": "assistant_response"}
         mood = told | {"interaction.mood": "friendly", "interaction.message": "Hello", "gen_ai.request.model": "gpt-4o"}

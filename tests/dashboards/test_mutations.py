@@ -287,6 +287,7 @@ FOUND_OUT: list[tuple[str, str, Break, str]] = [
         sql("How sessions ended", "GROUP BY reason", "GROUP BY reason, session_id"),
         "a name stands twice",
     ),
+    ("conversations", "Sessions", sql("Sessions", "toTimeZone(started_at, 'UTC')", "started_at"), "shows as JSON"),
     ("voice", "By model", sql("By model", 'AS "p99"', 'AS "p95"'), "MULTIPLE_EXPRESSIONS_FOR_ALIAS"),
     ("health", "Disks", sql("Disks", "system.disks", "system.diskss"), "UNKNOWN_TABLE"),
     (

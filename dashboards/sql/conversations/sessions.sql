@@ -5,7 +5,7 @@ SELECT
   user_id AS "User",
   service AS "Service",
   model AS "Model",
-  started_at AS "Began",
+  toTimeZone(started_at, 'UTC') AS "Began",
   duration_ms AS "Duration",
   user_messages AS "Asked",
   assistant_responses AS "Answered",
