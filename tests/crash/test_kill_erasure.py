@@ -135,7 +135,7 @@ def left_of(collector: CollectorProcess) -> int:
 def test_an_erasure_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: PLR0915 - one story
     """Killed again and again, while another user's interactions keep coming: it ends once, with nothing left."""
     data = tmp_path / "data"
-    lives = Lives(data, "erasure", 20)
+    lives = Lives(data, "erasure", 16)
     collector = lives.collector
     collector.start()
     send(collector, [*visit(ANN, "s-ann", "a1" * 16), *visit("bob", "s-bob", "b2" * 16)])
