@@ -81,9 +81,12 @@ class World:
         """Bring back what is away and wait until everything acknowledged is stored."""
         if self.server:
             self.server.faults()
-            if self.server.process.poll() is not None:
-                self.server.start()
-        self.collector.wait_until_stored(seconds=180)
+        self.collector.wait_until_stored(seconds=180, meanwhile=self.bring_back)
+
+    def bring_back(self) -> None:
+        """Start the server if it is away: an insert from before may still be what it dies after."""
+        if self.server and self.server.process.poll() is not None:
+            self.server.start()
 
     def count(self, senders: list[Sender]) -> None:
         """Compare what the senders know with what ClickHouse has."""

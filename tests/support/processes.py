@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +126,11 @@ class CollectorProcess:
         with contextlib.closing(Asker(f"http://{self.endpoints['sql']}", self.key)) as asker:
             return asker.rows(sql, **parameters)
 
-    def wait_until_stored(self, seconds: float = 90) -> None:
-        """Wait until nothing acknowledged is missing in ClickHouse."""
+    def wait_until_stored(self, seconds: float = 90, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until nothing acknowledged is missing in ClickHouse; do something again and again meanwhile."""
         deadline = time.monotonic() + seconds
         while self.health()["queue_depth"]:
+            meanwhile()
             assert time.monotonic() < deadline, f"not stored in time: {self.health()}\n{self.log.read_text()}"
             time.sleep(0.05)
 
