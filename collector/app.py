@@ -55,13 +55,15 @@ from collector.receive.connections import BoundedProtocol, Bounds
 from collector.receive.duplicates import Duplicates
 from collector.receive.intake import Intake
 from collector.receive.json_api import endpoint as json_api
-from collector.request import Signal
+from collector.reporter import Reporter
+from collector.request import Sender, Signal
 from collector.retention.archive import Archive
 from collector.retention.rules import EVER, Rules
 from collector.retention.worker import Retention
 from collector.schema import migrator
 from collector.settings import Settings
 from collector.telemetry import Counters, Faults
+from collector.telemetry.exposition import Exposition
 
 log = logging.getLogger("collector")
 
@@ -159,12 +161,17 @@ class Collector:
             _rules(self._settings),
             lock,
             keep=keep,
-            name=hashlib.sha256(self._data.secret()).hexdigest()[:16],
+            name=self._name,
             waits=lambda: bool(self._jobs.running()),
         )
         paper = Paper(DeadLetters(self._data.dead_letters), self._data.journal)
         around = Surroundings(connect, paper, self._archive, self._loader.gate, lock, self._journal.freeze)
         self._eraser = Eraser(self._jobs, around)
+
+    @property
+    def _name(self) -> str:
+        """The name of this collector among others, which stays with its data directory."""
+        return hashlib.sha256(self._data.secret()).hexdigest()[:16]
 
     def _start_retention(self) -> None:
         if not self._cluster:
@@ -245,9 +252,11 @@ class Collector:
             self._eraser.start()
             self._start_retention()
             await grpc_server.start()
-            servers = self._http_servers(admission)
+            monitor = self._monitor()
+            servers = self._http_servers(admission, monitor)
             for server in servers:
                 await server.start()
+            self._start_reporter(monitor.exposition, loop)
             self._announce(grpc_port)
             await stop.wait()
             log.info("stopping: no new requests, loading what waits")
@@ -256,6 +265,16 @@ class Collector:
         if self._faults.fatal:
             raise Broken(self._faults.fatal, hint="the traceback is in the log; start it again, nothing is lost")
         return drained
+
+    def _start_reporter(self, exposition: Exposition, loop: asyncio.AbstractEventLoop) -> None:
+        def send(body: bytes) -> None:
+            asyncio.run_coroutine_threadsafe(self._intake.accept(Signal.METRICS, body, Sender()), loop).result()
+
+        seconds = self._settings.internal_metrics_seconds
+        about = {"service.version": version("otel-interactions"), "service.instance.id": self._name}
+        self._reporter = Reporter(exposition, send, about, seconds)
+        if seconds:
+            self._reporter.start()
 
     def _on_sync(self, seconds: float) -> None:
         self._counters.observe("journal_sync_duration_seconds", seconds)
@@ -281,9 +300,9 @@ class Collector:
             self._undo.enter_context(unix_socket.shown(chosen.grpc_socket, "--grpc-socket", bind))
         return made, port
 
-    def _http_servers(self, admission: Admission) -> list[_Server]:
+    def _http_servers(self, admission: Admission, monitor: health.Monitor) -> list[_Server]:
         chosen, context = self._settings, self._tls.context if self._tls else None
-        app = self._http_app(admission)
+        app = self._http_app(admission, monitor)
         bounds = Bounds(chosen.max_connections, chosen.request_seconds + _ANSWER_SECONDS)
         servers = [_Server(app, self._http_socket, bounds, context)]
         if self._unix_socket:
@@ -301,6 +320,7 @@ class Collector:
         log.info("ready %s", " ".join(f"{name}={address}" for name, address in endpoints.items()))
 
     def _drain(self) -> bool:
+        self._reporter.stop()
         self._retention.stop()
         self._eraser.stop()
         self._journal.stop()
@@ -322,7 +342,7 @@ class Collector:
             tenants=self._tenants_read,
         )
 
-    def _http_app(self, admission: Admission) -> FastAPI:
+    def _http_app(self, admission: Admission, monitor: health.Monitor) -> FastAPI:
         app = FastAPI(
             title="otel-interactions collector",
             version=version("otel-interactions"),
@@ -331,7 +351,7 @@ class Collector:
         )
         app.router.routes.extend(otlp_http.routes(self._intake, admission))
         app.router.routes.extend(json_api.routes(self._intake, admission))
-        app.include_router(health.router(self._monitor(), self._may_read))
+        app.include_router(health.router(monitor, self._may_read))
         app.include_router(api.routes)
         app.state.query_api = self._query_api()
         app.include_router(erasure.routes)

@@ -237,6 +237,13 @@ class Settings(BaseSettings):
         le=_DAY,
         description="Seconds to load what waits after SIGTERM; the rest stays in the journal for the next start.",
     )
+    internal_metrics_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=_DAY,
+        description="Seconds between two times that the collector stores its own figures, those of /metrics, as "
+        "metrics of the tenant default; 0 is never.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="A log line as text, or as one JSON object.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -32,6 +32,10 @@ class Exposition(Collector):
         """Return the figures and their content type, for an Accept header."""
         encode, media = choose_encoder(accept)
         return encode(self._registry), media
+
+    def families(self) -> Iterable[Metric]:
+        """Return the figures, and those of the process."""
+        return self._registry.collect()
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family that has a figure. The registry calls this at each scrape."""

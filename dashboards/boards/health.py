@@ -8,9 +8,7 @@ from dashboards.boards import common
 from dashboards.boards.common import falling, rising
 from dashboards.model import Board, Column, Panel, Row, Threshold
 
-_UNTOLD: Final = (
-    "The collector's own figures are not in ClickHouse: see `The collector's own figures` in dashboards/README.md"
-)
+_UNTOLD: Final = "The collector told nothing of itself in this time: is it up, and --internal-metrics-seconds not 0?"
 
 _ARRIVING: Final = Row(
     "What arrives",
@@ -138,10 +136,9 @@ BOARD: Final = Board(
     title="Collector health",
     description=(
         "Whether everything arrives and is stored. The first two rows ask the tables and ClickHouse itself "
-        "(of the node that answers). The third asks the figures of /metrics, which have to be brought into "
-        "ClickHouse by something that scrapes them and sends OTLP: dashboards/README.md has the few lines for "
-        "the OpenTelemetry Collector. A Prometheus that scrapes /metrics is the better watcher of a collector "
-        "that is down. For operators: a key of one tenant cannot read it."
+        "(of the node that answers). The third asks the figures of /metrics, which each collector stores every "
+        "minute. A Prometheus that scrapes /metrics is the better watcher of a collector that is down. "
+        "For operators: a key of one tenant cannot read it."
     ),
     variables=[common.TENANT, common.SERVICE],
     rows=[_ARRIVING, _CLICKHOUSE, _OWN],

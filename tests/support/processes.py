@@ -30,7 +30,10 @@ from collector.access.keys import Scope
 from collector.query.questions import Asker
 
 START_SECONDS = 60
-EVER = {"OTEL_INTERACTIONS_RETENTION_DAYS": "0"}  # what tests send is of fixed days, long ago
+UNLESS_SAID = {
+    "OTEL_INTERACTIONS_RETENTION_DAYS": "0",  # what tests send is of fixed days, long ago
+    "OTEL_INTERACTIONS_INTERNAL_METRICS_SECONDS": "0",  # tests count requests
+}
 PROTOBUF = {"content-type": "application/x-protobuf"}
 
 
@@ -62,7 +65,7 @@ class CollectorProcess:
         for port in ("--grpc-port", "--http-port", "--sql-port"):
             if port not in self.flags:
                 arguments += [port, "0"]
-        environment = EVER | os.environ | {"PYTHONUNBUFFERED": "1"}
+        environment = UNLESS_SAID | os.environ | {"PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
             if USABLE and program == ["-m", "collector"]:
                 self.process = Forked(arguments, log.fileno(), environment)
