@@ -9,14 +9,14 @@ SELECT
   normalized,
   argMax(example, (times, example)) AS prompt,
   sum(times) AS asked,
-  uniqExact(tenant, session_id) AS sessions,
-  uniqExactIf((tenant, user_id), user_id != '') AS users,
+  uniqExact(session) AS sessions,
+  uniqExactIf((of_tenant, user_id), user_id != '') AS users,
   max(last_asked) AS last_asked_at
 FROM
 (
   SELECT
-    tenant,
-    session_id,
+    any(tenant) AS of_tenant,
+    cityHash64(tenant, session_id) AS session,
     if(words != '', words, trimBoth(said)) AS normalized,
     any(said) AS example,
     anyIf(user_id, user_id != '') AS user_id,
@@ -25,7 +25,7 @@ FROM
   FROM otel.interactions
   WHERE type IN ('user_message', 'audio_input', 'generation') AND role = 'user' AND ({tenant:String} = '' OR tenant = {tenant:String})
     AND ts >= {since:DateTime64(9, 'UTC')} AND ts < {until:DateTime64(9, 'UTC')}
-  GROUP BY tenant, session_id, normalized
+  GROUP BY session, normalized
 )
 WHERE normalized != ''
 GROUP BY normalized

@@ -5,14 +5,14 @@ WITH
 SELECT
   substringUTF8(argMax(example, (times, example)), 1, 500) AS "Prompt",
   sum(times) AS "Asked",
-  uniqExact(tenant, session_id) AS "Sessions",
-  uniqExactIf((tenant, user_id), user_id != '') AS "Users",
+  uniqExact(session) AS "Sessions",
+  uniqExactIf((of_tenant, user_id), user_id != '') AS "Users",
   max(last_asked) AS "Last"
 FROM
 (
   SELECT
-    tenant,
-    session_id,
+    any(tenant) AS of_tenant,
+    cityHash64(tenant, session_id) AS session,
     if(words != '', words, trimBoth(said)) AS normalized,
     any(said) AS example,
     anyIf(user_id, user_id != '') AS user_id,
@@ -22,7 +22,7 @@ FROM
   WHERE {{rows}}
     AND type IN ('user_message', 'audio_input', 'generation') AND role = 'user'
     AND ts >= $__toTime - toIntervalDay(1)
-  GROUP BY tenant, session_id, normalized
+  GROUP BY session, normalized
 )
 WHERE normalized != ''
 GROUP BY normalized
