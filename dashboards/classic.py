@@ -219,7 +219,7 @@ def _defaults(panel: Panel, *, by_series: bool) -> Json:
         made["links"] = [_link(*panel.exemplars)]
     if panel.kind == "timeseries" and by_series:
         made["displayName"] = "${__field.labels.series}"  # else the number's name stands before it
-    for name, value in (("min", panel.least), ("max", panel.most)):
+    for name, value in (("min", None if panel.log else panel.least), ("max", panel.most)):
         if value is not None and panel.kind in {"timeseries", "barchart", "bargauge"}:
             made[name] = value
     return made
@@ -253,7 +253,8 @@ def _custom(panel: Panel) -> Json:
     match panel.kind:
         case "timeseries":
             bars = panel.bars
-            return {
+            scale = {"scaleDistribution": {"type": "log", "log": 10}} if panel.log else {}
+            return scale | {
                 "drawStyle": "bars" if bars else "line",
                 "fillOpacity": 70 if bars else 12,
                 "lineWidth": 1,

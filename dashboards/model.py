@@ -71,6 +71,7 @@ class Panel:
         shows_content: it shows what people, models, tools or errors said. Others do not even read it.
         stacked: areas or bars stand on each other.
         bars: a time series as bars.
+        log: the axis is logarithmic: what is a thousand times as much is told apart from what is twice as much.
         least: where the axis begins, or None.
         most: where it ends, or None.
         exemplars: (title, URL) where each point leads. Its row has texts for the link, which the format of series would
@@ -89,6 +90,7 @@ class Panel:
     shows_content: bool = False
     stacked: bool = False
     bars: bool = False
+    log: bool = False
     least: float | None = 0
     most: float | None = None
     exemplars: tuple[str, str] | None = None

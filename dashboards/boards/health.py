@@ -76,6 +76,7 @@ _CLICKHOUSE: Final = Row(
             unit="bytes",
             height=10,
             bars=True,
+            stacked=True,
         ),
         Panel("table", "Complaints since the start", {"A": "health/complaints"}, width=24, hint="None"),
     ],
@@ -93,6 +94,7 @@ _OWN: Final = Row(
             columns=[
                 Column("Dead letters", thresholds=rising(1, 10)),
                 Column("Oldest pending", unit="s", thresholds=rising(30, 300)),
+                Column("Journal full", unit="percentunit", thresholds=rising(0.5, 0.8)),
                 Column("Inserts that succeed", unit="percentunit", thresholds=falling(0.9, 0.99)),
                 Column("ClickHouse answers", thresholds=(Threshold(0, "red"), Threshold(1, "green"))),
                 Column("Up", unit="s"),
@@ -108,7 +110,7 @@ _OWN: Final = Row(
             hint=_UNTOLD,
             columns=[Column("Dead", thresholds=rising(1, 1)), Column("Unaccounted", thresholds=rising(1, 100))],
         ),
-        Panel("timeseries", "Fate of spans, records and points", {"A": "health/items"}, hint=_UNTOLD, bars=True),
+        Panel("timeseries", "Fate of spans, records and points", {"A": "health/items"}, hint=_UNTOLD),
         Panel("table", "Refused requests", {"A": "health/refused"}, hint="None, or no figures of the collector"),
         Panel(
             "timeseries",

@@ -39,10 +39,10 @@ _RED: Final = Row(
     [
         Panel("timeseries", "Rate by service", {"A": "sre/rate_by_service"}, unit="ops", width=8),
         Panel("timeseries", "Errors by service", {"A": "sre/errors_by_service"}, unit="percentunit", width=8),
-        Panel("timeseries", "Duration by service, p95", {"A": "sre/duration_by_service"}, unit="ms", width=8),
+        Panel("timeseries", "Duration by service, p95", {"A": "sre/duration_by_service"}, unit="ms", width=8, log=True),
         Panel("timeseries", "Rate by type", {"A": "sre/rate_by_type"}, unit="ops", width=8),
         Panel("timeseries", "Errors by type", {"A": "sre/errors_by_type"}, unit="percentunit", width=8),
-        Panel("timeseries", "Duration by type, p95", {"A": "sre/duration_by_type"}, unit="ms", width=8),
+        Panel("timeseries", "Duration by type, p95", {"A": "sre/duration_by_type"}, unit="ms", width=8, log=True),
     ],
 )
 _ANSWERS: Final = Row(
@@ -85,13 +85,21 @@ _FAILURES: Final = Row(
             "table",
             "Tools",
             {"A": "sre/tools"},
+            width=10,
             columns=[
                 Column("Share", unit="percentunit", thresholds=rising(0.05, 0.2)),
                 Column("p50", unit="ms"),
                 Column("p95", unit="ms"),
             ],
         ),
-        Panel("table", "Failed last", {"A": "sre/failed"}, hint="Nothing failed", columns=_OF_EXEMPLARS),
+        Panel(
+            "table",
+            "Failed last",
+            {"A": "sre/failed"},
+            width=14,
+            hint="Nothing failed",
+            columns=[Column("Time", width=170), Column("Type", width=150), *_OF_EXEMPLARS],
+        ),
         Panel(
             "table",
             "Unresolved errors",

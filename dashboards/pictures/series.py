@@ -53,13 +53,16 @@ def timeseries(drawn: Page, box: Box, shown: Shown) -> None:
     legend = Box(box.left, box.bottom - (rows + 1) * _LEGEND_LINE, box.width, (rows + 1) * _LEGEND_LINE)
     stacked, bars = custom["stacking"]["mode"] == "normal", custom["drawStyle"] == "bars"
     sides = [[each for each in lines if each.field.on_the_right is right] for right in (False, True)]
-    limits = [_limits(each, len(times), defaults, stacked=stacked) for each in sides]
-    room = [_room(each, limit) for each, limit in zip(sides, limits, strict=True)]
+    log = "scaleDistribution" in custom
+    limits = [_decades(each) if log else _limits(each, len(times), defaults, stacked=stacked) for each in sides]
+    ticks = [_ticks_of(each, limit, log=log) for each, limit in zip(sides, limits, strict=True)]
+    room = [_room(each, at) for each, at in zip(sides, ticks, strict=True)]
     place = Box(box.left + room[0], box.top + 6, box.width - sum(room), legend.top - 28 - box.top)
     for number, (side, limit) in enumerate(zip(sides, limits, strict=True)):
         if side:
             axes = drawn.axes(place)
-            _scale(axes, limit, side[0].field.unit, right=bool(number))
+            axes.set_yscale("log" if log else "linear")
+            _scale(axes, limit, ticks[number], side[0].field.unit, right=bool(number))
             _draw(axes, times, side, (bars, stacked, custom["fillOpacity"] / 100))
             if custom["thresholdsStyle"]["mode"] == "dashed" and not number:
                 _thresholds(axes, side[0].field, limit)
@@ -108,6 +111,21 @@ def _limits(lines: Sequence[Line], count: int, defaults: Mapping[str, Any], *, s
     return defaults.get("min", min(low, 0)), max(top, high * 1.001)
 
 
+def _decades(lines: Sequence[Line]) -> tuple[float, float]:
+    """Return the powers of ten around what is above 0: nothing else is on a logarithmic axis."""
+    known = [value for line in lines for value in line.known if value > 0] or [1.0]
+    return 10.0 ** math.floor(math.log10(min(known))), 10.0 ** math.ceil(math.log10(max(known) * 1.001))
+
+
+def _ticks_of(lines: Sequence[Line], limit: tuple[float, float], *, log: bool) -> list[float]:
+    if not lines:
+        return []
+    if log:
+        first, last = (round(math.log10(each)) for each in limit)
+        return [10.0**power for power in range(first, last + 1)]
+    return _ticks(limit, lines[0].field.unit)
+
+
 def _ticks(limit: tuple[float, float], unit: str) -> list[float]:
     """Return four or five places whose labels are round in their unit."""
     low, high = limit
@@ -129,17 +147,17 @@ def _round(step: float) -> float:
     return float(power * next(each for each in (1, 2, 2.5, 5, 10) if step <= each * power * 1.0001))
 
 
-def _room(lines: Sequence[Line], limit: tuple[float, float]) -> float:
+def _room(lines: Sequence[Line], ticks: Sequence[float]) -> float:
     if not lines:
         return 8
     unit = lines[0].field.unit
-    return max(page.width(units.shown(tick, unit), look.SMALL) for tick in _ticks(limit, unit)) + 12
+    return max(page.width(units.shown(tick, unit), look.SMALL) for tick in ticks) + 12
 
 
-def _scale(axes: Axes, limit: tuple[float, float], unit: str, *, right: bool) -> None:
-    ticks = _ticks(limit, unit)
+def _scale(axes: Axes, limit: tuple[float, float], ticks: Sequence[float], unit: str, *, right: bool) -> None:
     axes.set_ylim(*limit)
     axes.set_yticks(ticks, [units.shown(tick, unit) for tick in ticks])
+    axes.minorticks_off()
     if right:
         axes.yaxis.tick_right()
     else:

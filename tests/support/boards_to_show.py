@@ -23,7 +23,6 @@ from conversations import SECOND, said
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_builders import log_record, logs, span, traces
 from processes import CollectorProcess, running
-from scraped import scraped
 from seeded import seeded
 
 UNTIL = datetime.fromisoformat("2026-11-20T15:00:00+00:00")
@@ -182,7 +181,7 @@ def _turn(story: Story, root: int, second: float, chosen: random.Random) -> floa
 
 
 def live(collector: CollectorProcess, seconds: float) -> None:
-    """Let a dozen sessions go on for so long, and have the collector's figures told every second."""
+    """Let a dozen sessions go on for so long; the collector tells its figures every second meanwhile."""
     until = time.time() + seconds
     beat, sequence = 0, [0] * LIVE_SESSIONS
     while time.time() < until:
@@ -194,7 +193,6 @@ def live(collector: CollectorProcess, seconds: float) -> None:
         collector.send(logs(*(log_record(f"line {n}") for n in range(beat % 5 + 3))))
         if beat % 17 == 5:
             collector.post("/v1/traces", b"this is no protobuf")
-        collector.send(scraped(collector, time.time()))
         beat += 1
 
 
@@ -246,7 +244,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="boards-") as folder:
         data = Path(folder) / "data"
         filled(data, chosen.rows)
-        with running(data, "--retention-days", "0") as collector:
+        with running(data, "--retention-days", "0", "--internal-metrics-seconds", "1") as collector:
             print(json.dumps(shown(collector, chosen.live_seconds)), flush=True)
             sys.stdin.read()
 

@@ -3,6 +3,7 @@ SELECT
   sumIf(value, figure = 'dead_letters') AS "Dead letters",
   sumIf(value, figure = 'requests_pending') AS "Requests pending",
   maxIfOrNull(value, figure = 'oldest_unsaved_age_seconds') AS "Oldest pending",
+  maxIfOrNull(value, figure = 'journal_size_bytes') / minIfOrNull(value, figure = 'journal_limit_bytes') AS "Journal full",
   minIfOrNull(value, figure = 'save_success_ratio') AS "Inserts that succeed",
   minIfOrNull(value, figure = 'clickhouse_up') AS "ClickHouse answers",
   minIfOrNull(value, figure = 'uptime_seconds') AS "Up",

@@ -2,9 +2,8 @@
 SELECT
   Timestamp AS "Time",
   InteractionType AS "Type",
-  SpanName AS "Span",
   ErrorType AS "Error",
-  Critical AS "Critical",
+  if(Critical, 'critical', '') AS "Severity",
   Component AS "Component",
   ServiceName AS "Service",
   substring(TraceId, 1, 16) AS "Trace",
