@@ -13,7 +13,6 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal
 
 import grpc
@@ -114,7 +113,7 @@ class Collector:
             self._counters = Counters([each.label for each in Signal])
             self._faults = Faults(self._counters)
             self._doorman = Doorman(self._ring, self._counters, local=settings.is_local)
-            self._tenants_read = database.embedded and _separate_tenants(database, self._data.path)
+            self._tenants_read = database.embedded and self._separate_tenants(database)
             store = Store(self._data.journal, _keeping(settings))
             self._loader = Loader(
                 databases,
@@ -206,6 +205,25 @@ class Collector:
         """Where they are others, ClickHouse does not know the tokens of what was sent before."""
         return datadir.decoded_by(self._settings.decode) if self._settings.clickhouse_url else datadir.after_boot()
 
+    def _open(self, database: ClickHouse) -> None:
+        """Open the embedded engine with the policies it needed last time: they are read when it opens."""
+        self._expected = row_policies.remembered(self._data.policies) if database.embedded else None
+        if self._expected:
+            with row_policies.config(*self._expected) as config:
+                database.reopen(self._data.path, config)
+
+    def _separate_tenants(self, database: ClickHouse) -> bool:
+        """Put row policies in force; nobody else may be connected yet. Tell whether they are."""
+        wanted = row_policies.tables(database), row_policies.dictionaries(database)
+        if wanted != self._expected:
+            with row_policies.config(*wanted) as config:
+                database.reopen(self._data.path, config)
+            row_policies.remember(self._data.policies, *wanted)
+        if row_policies.in_force(database):
+            return True
+        log.warning("row policies are not in force: keys of one tenant cannot ask SQL")
+        return False
+
     def _prepare(self, database: ClickHouse) -> None:
         if count := migrator.migrate(database, cluster=self._cluster):
             log.info("schema: %d migrations applied", count)
@@ -222,6 +240,7 @@ class Collector:
             StartError: it does not answer, and never has; or see `migrator.migrate`.
         """
         try:
+            self._open(database)
             self._prepare(database)
         except (ClickHouseError, OSError) as error:
             served = not database.embedded and self._data.has_served(self._settings.database)
@@ -482,16 +501,6 @@ def _key_ring(settings: Settings) -> KeyRing:
             hint="make one with `otel-interactions keys add --name NAME`, or listen on 127.0.0.1",
         )
     return ring
-
-
-def _separate_tenants(database: ClickHouse, data_dir: Path) -> bool:
-    """Put row policies in force; nobody else may be connected yet. Tell whether they are."""
-    with row_policies.config(row_policies.tables(database), row_policies.dictionaries(database)) as config:
-        database.reopen(data_dir, config)
-    if row_policies.in_force(database):
-        return True
-    log.warning("row policies are not in force: keys of one tenant cannot ask SQL")
-    return False
 
 
 def _listen(host: str, port: int, flag: str) -> socket.socket:

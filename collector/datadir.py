@@ -3,6 +3,7 @@
 lock                 held by the one collector that uses the directory
 format.json          version and schema that wrote it, read before anything is touched
 secret               32 random bytes of this directory's own
+policies.json        of what the embedded engine's row policies were made; not missed, but the next start is slower
 settled              the boot of the machine, or for a server the decoder, at which all that waits was sent, if it was
 endpoints.json       where the running collector listens, for the command line
 journal/             acknowledged requests on their way (journal/README in collector/README.md)
@@ -26,7 +27,7 @@ from typing import IO, Any
 from collector import files
 from collector.errors import StartError
 
-DEAD_LETTERS = "dead-letters"
+DEAD_LETTERS, POLICIES = "dead-letters", "policies.json"
 _FORMAT, _SETTLED, _ENDPOINTS, _LOCK, _SECRET = "format.json", "settled", "endpoints.json", "lock", "secret"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux: another one after every boot
 _SECRET_BYTES = 32
@@ -64,6 +65,11 @@ class DataDir:
     def journal(self) -> Path:
         """Folder of the journal."""
         return self.path / "journal"
+
+    @property
+    def policies(self) -> Path:
+        """What the embedded engine's row policies were made of."""
+        return self.path / POLICIES
 
     @property
     def dead_letters(self) -> Path:

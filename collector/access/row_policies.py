@@ -23,16 +23,21 @@ row, so tenants may (`dictGet`); what they write themselves may not (`query/clic
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from collector import files
 from collector.clickhouse import ClickHouse
 
 DATABASE = "otel"
 _OWNER, _TENANT = "collector_owner", "collector_tenant"
+_NAME = re.compile(r"\w+", re.ASCII)
 _TAG = "query_cache_tag"  # a setting that does nothing without the query cache; a policy can read it
 
 _TABLES = f"""
@@ -81,6 +86,24 @@ def tables(database: ClickHouse) -> list[Table]:
 def dictionaries(database: ClickHouse) -> list[str]:
     """Return the dictionaries that views ask, as the schema stands."""
     return [str(name) for (name,) in database.rows(_DICTIONARIES)]
+
+
+def remember(path: Path, found: Iterable[Table], asked: Iterable[str]) -> None:
+    """Keep what the policies were made of, for the next start. Raises OSError."""
+    made = {"tables": [dataclasses.astuple(each) for each in found], "dictionaries": list(asked)}
+    files.write_whole(path, (json.dumps(made, indent=1) + "\n").encode(), durable=False)
+
+
+def remembered(path: Path) -> tuple[list[Table], list[str]] | None:
+    """Return what was kept there, None if it is not there or does not read."""
+    try:
+        made = json.loads(path.read_text())
+        found = [Table(str(name), str(column), bool(view)) for name, column, view in made["tables"]]
+        asked = [str(name) for name in made["dictionaries"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    names = [*asked, *(name for each in found for name in (each.name, each.column))]
+    return (found, asked) if all(map(_NAME.fullmatch, names)) else None
 
 
 @contextlib.contextmanager
