@@ -59,7 +59,7 @@ from collector.request import Sender, Signal
 from collector.retention.archive import Archive
 from collector.retention.rules import EVER, Rules
 from collector.retention.worker import Retention
-from collector.schema import migrator
+from collector.schema import dictionaries, migrator
 from collector.settings import Settings
 from collector.telemetry import Counters, Faults
 from collector.telemetry.exposition import Exposition
@@ -231,7 +231,18 @@ class Collector:
         reference_data.write_idle_seconds(database, idle, self._settings.idle_seconds_of_tenant)
         reference_data.write_prices(database, self._prices)
         self._archive.offer(database)
+        self._see_to_dictionaries(database)
         self._data.record_format(version("otel-interactions"), migrator.newest(), self._settings.database)
+
+    def _see_to_dictionaries(self, database: ClickHouse) -> None:
+        """Have a server's dictionaries ask as the user named for it; say so where they do not answer."""
+        if database.embedded:
+            return
+        if user := self._settings.dictionary_user:
+            for statement in dictionaries.asking_as(*user, self._cluster):
+                database.command(statement)
+        if trouble := dictionaries.trouble(database):
+            log.warning("%s; %s", trouble, dictionaries.ADVICE)
 
     def _prepare_or_put_off(self, database: ClickHouse) -> Callable[[], None] | None:
         """Prepare the database; return how to later, where a server that was there before is away just now.

@@ -36,7 +36,7 @@ from collector.errors import CollectorError, SegmentDamaged, first_line
 from collector.journal import names, segment
 from collector.load.sql_settings import insert_settings
 from collector.request import Request, Signal
-from collector.schema import migrator
+from collector.schema import dictionaries, migrator
 from collector.settings import ENVIRONMENT_PREFIX, Settings
 
 DISTRIBUTION = "otel-interactions"
@@ -398,7 +398,7 @@ def _database(database: ClickHouse, cluster: str = "", *, decodes: bool) -> Iter
         yield Finding("schema", "ok", f"{applied} of {migrator.newest()}; serve applies the rest when it starts")
     else:
         yield Finding("schema", "ok", f"{migrator.newest()}, the newest this version knows")
-        yield dictionaries(database)
+        yield answering(database)
     yield decoding(database) if decodes or database.embedded else Finding("decoding", "ok", "done by the collector")
     yield own_logs(database)
     if not database.embedded:
@@ -416,13 +416,10 @@ def server_version(version: str, *, embedded: bool) -> Finding:
     return Finding("ClickHouse", "ok", found)
 
 
-def dictionaries(database: ClickHouse) -> Finding:
-    """Look something up in a dictionary: it asks ClickHouse as the user `default`, whoever asks it."""
-    try:
-        database.rows("SELECT dictHas('otel.session_by_trace', ('', ''))")
-    except ClickHouseError as error:
-        advice = "let the user `default` read `otel` from the server itself without a password: dictionaries ask as it"
-        return Finding("dictionaries", "fail", f"sessions and transcripts cannot be read: {first_line(error)}", advice)
+def answering(database: ClickHouse) -> Finding:
+    """Look something up in a dictionary."""
+    if trouble := dictionaries.trouble(database):
+        return Finding("dictionaries", "fail", trouble, dictionaries.ADVICE)
     return Finding("dictionaries", "ok", "answer")
 
 

@@ -72,6 +72,11 @@ class Settings(BaseSettings):
         description="The cluster that this server is a node of, as system.clusters names it, or a macro such as "
         "{cluster}: tables are replicated within its shards and read on all.",
     )
+    clickhouse_dictionary_user: SecretStr | None = Field(
+        None,
+        description="USER:PASSWORD as whom our dictionaries ask the ClickHouse server, where its user default may not "
+        "without a password; it has to read otel. It stays on the server, in their definition.",
+    )
     clickhouse_memory_mib: int = Field(
         0,
         ge=0,
@@ -262,6 +267,25 @@ class Settings(BaseSettings):
         if name and not CLUSTER_NAME.fullmatch(name):
             raise ValueError("it must be letters, digits, _ . and -, or a macro such as {cluster}")
         return name
+
+    @field_validator("clickhouse_dictionary_user")
+    @classmethod
+    def _user_and_password(cls, given: SecretStr | None) -> SecretStr | None:
+        """Take an empty user for none, as Compose files write it."""
+        if not given or not given.get_secret_value():
+            return None
+        user, colon, _ = given.get_secret_value().partition(":")
+        if not user or not colon:
+            raise ValueError("it must be a user and a password with a colon between them: reader:secret")
+        return given
+
+    @property
+    def dictionary_user(self) -> tuple[str, str] | None:
+        """As whom dictionaries ask, with the password; None for as ever."""
+        if not self.clickhouse_dictionary_user:
+            return None
+        user, _, password = self.clickhouse_dictionary_user.get_secret_value().partition(":")
+        return user, password
 
     @field_validator("host")
     @classmethod

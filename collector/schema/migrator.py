@@ -132,7 +132,7 @@ def migrate(database: Database, progress: Callable[[Migration], None] = lambda _
     Raises:
         StartError: see `pending`.
     """
-    written = _writer(cluster)
+    written = writer(cluster)
     todo = pending(database, cluster)
     for statement in written(_DATABASE, _ledger(cluster)) if todo else ():
         database.command(statement)
@@ -150,7 +150,7 @@ def as_script(cluster: str = "") -> Iterator[str]:
     Raises:
         StartError: that is no name of a cluster.
     """
-    written = _writer(cluster)
+    written = writer(cluster)
     for statement in written(_DATABASE, _ledger(cluster)):
         yield f"{statement};\n"
     for migration in migrations():
@@ -172,8 +172,8 @@ def sharded(cluster: str) -> frozenset[str]:
     return Cluster.of(cluster, (each.sql for each in migrations())).sharded
 
 
-def _writer(cluster: str) -> Callable[..., Iterator[str]]:
-    """Return what writes statements of the plain schema as the database needs them.
+def writer(cluster: str) -> Callable[..., Iterator[str]]:
+    """Return what writes statements of the plain schema as the database needs them: a server, or a cluster by name.
 
     Raises:
         StartError: that is no name of a cluster.

@@ -362,17 +362,17 @@ def test_logs_without_an_end(engine: Any) -> None:
 
 def test_a_dictionary_that_may_not_ask(engine: Any) -> None:
     """A server that does not let `default` in without a password answers nothing about sessions; doctor says so."""
-    assert doctor.dictionaries(engine.database).status == "ok"
+    assert doctor.answering(engine.database).status == "ok"
     [(made,)] = engine.ask("SELECT create_table_query FROM system.tables WHERE name = 'session_by_trace'")
     engine.database.command(made.replace("CREATE", "CREATE OR REPLACE", 1).replace("(QUERY", "(USER 'nobody' QUERY", 1))
     try:
-        finding = doctor.dictionaries(engine.database)
+        finding = doctor.answering(engine.database)
         assert finding.status == "fail"
         assert "nobody" in finding.found
         assert "`default`" in finding.advice
     finally:
         engine.database.command(made.replace("CREATE", "CREATE OR REPLACE", 1))
-    assert doctor.dictionaries(engine.database).status == "ok"
+    assert doctor.answering(engine.database).status == "ok"
 
 
 def test_schemas(engine: Any) -> None:

@@ -176,3 +176,17 @@ def test_the_api_asks_the_server(server: ClickHouseServer, tmp_path: Path) -> No
         reply = client.get("/api/sessions")
         assert (reply.status_code, reply.headers["content-type"]) == (503, "application/problem+json")
     collector.kill()
+
+
+def test_dictionaries_that_do_not_answer(bare: ClickHouseServer, tmp_path: Path) -> None:
+    """As a user whom the server does not know: what comes is stored, and the log says what cannot be read, and why."""
+    named = ("--clickhouse-url", bare.url, "--clickhouse-dictionary-user", "nobody:secret", "--batch-seconds", "0.2")
+    collector = CollectorProcess(tmp_path / "data", *named).start()
+    collector.send(traces(span()))
+    collector.wait_until_stored()
+    assert collector.stop() == 0
+    log = collector.log.read_text()
+    assert "WARNING collector: sessions and transcripts cannot be read: " in log
+    assert "nobody: Authentication failed" in log
+    assert "--clickhouse-dictionary-user" in log
+    assert "secret" not in log
