@@ -9,7 +9,8 @@
 Decisions
 - A connection a request (0.5 ms), closed with it: nothing a reader does outlives the request but the settings and the
   database of a session (sessions.py), which are judged again with each request.
-- At most `slots` statements run at once; others wait their turn. A slot is held until the last byte is with the client.
+- At most `slots` statements run at once, of one key three quarters of that; others wait their turn. A slot is held
+  until the last byte is with the client.
 - The first MiB of a result (16 with `wait_end_of_query=1`) is held back, as ClickHouse does: a statement that fails
   early gets an honest status, a short one its Content-Length and its full X-ClickHouse-Summary. What is longer is
   streamed block by block; if it fails then, the error follows between `__exception__` marks, as ClickHouse ≥ 25.11
@@ -33,6 +34,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -85,7 +87,7 @@ def clickhouse_http_app(
         data_path: The engine's directory. One per process: the same as every other connection here.
         database: What statements mean that name no database.
         caps: The most one statement may cost.
-        slots: How many statements run at once.
+        slots: How many statements run at once; one key has three quarters of them at most.
         authenticate: Who may read, where keys are asked for; else everybody who reaches the port under an address or
             a name in `hosts`.
         tenants: Whether row policies are in force, so that keys of one tenant may read.
@@ -177,6 +179,7 @@ class _Endpoint:
         self._open = lambda: open_engine(data_path, database, caps)
         self._seconds = caps.seconds + _GRACE_SECONDS
         self._slots = anyio.CapacityLimiter(slots)
+        self._shares: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()  # by key, while it asks
         self._threads = anyio.CapacityLimiter(
             3 * slots + 1
         )  # a slot's statement, progress, cancellation; the end of all
@@ -214,11 +217,13 @@ class _Endpoint:
                 await error_reply(error, self._engine, query)(scope, receive, send)
 
     async def _answer(self, request: Request, query: HttpQuery, caller: _Caller, send: Send) -> None:
-        if self._slots.statistics().tasks_waiting >= _MAX_WAITING:
+        share = self._share_of(caller.key)
+        waiting = sum(each.statistics().tasks_waiting for each in (self._slots, *self._shares.values()))
+        if waiting >= _MAX_WAITING:
             raise QueryError(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries.")
         reply: Reply | None = None
         with anyio.move_on_after(self._seconds) as time:
-            async with self._slots, self._started(query, caller, request) as answer:
+            async with share, self._slots, self._started(query, caller, request) as answer:
                 held, ended, progress = await self._begun(answer, query)
                 reply = Reply(self._opened(), query, answer, send, in_thread=self._in_thread, progress=progress)
                 if ended or request.method == "HEAD":
@@ -228,6 +233,11 @@ class _Endpoint:
         if time.cancelled_caught and reply is None:
             raise QueryError(159, "TIMEOUT_EXCEEDED", f"Timeout exceeded: maximum: {self._seconds} seconds.")
         # A reply that ran out of time stays incomplete: the server cuts the connection.
+
+    def _share_of(self, key: str) -> anyio.CapacityLimiter:
+        """Return what bounds the statements of one key: slow readers leave slots to others'."""
+        slots = self._slots.total_tokens
+        return self._shares.setdefault(key, anyio.CapacityLimiter(max(1, slots * 3 // 4) if key else slots))
 
     def _opened(self) -> Engine:
         if self._engine is None:

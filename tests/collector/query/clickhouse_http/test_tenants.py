@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import clickhouse_connect
@@ -411,3 +413,14 @@ def test_no_dictionary_is_asked(twins: House, statement: str) -> None:
     assert reply.status_code >= 400, reply.text
     assert "not open to a key of one tenant" in reply.text or "is not served here" in reply.text, reply.text
     assert SECRET not in reply.text
+
+
+def test_slow_readers_leave_slots_to_others(house: House) -> None:
+    """One key asks more than there are slots, all of it slow: another key's question does not wait for any of it."""
+    slow = "SELECT sleepEachRow(1) FROM numbers(3) SETTINGS max_block_size = 1"
+    with ThreadPoolExecutor(9) as pool:
+        theirs = [pool.submit(house.ask, slow, key=house.everybodys) for _ in range(9)]
+        time.sleep(0.5)  # until they have what slots they get
+        assert house.ask("SELECT 1").text == "1\n"
+        assert not any(each.done() for each in theirs), "it waited for one of them"
+        assert {each.result().text for each in theirs} == {"0\n" * 3}
