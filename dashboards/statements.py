@@ -129,6 +129,11 @@ CONDITIONS: Final[Mapping[str, Conditions]] = {
         ("$__timeFilter(ts)", *_of_detail("tenant", "session_id", "trace_id")),
         {"tenant": one_of("tenant", "tenant")},
     ),
+    # Of the part `priced`: one model, or one user, of sessions that have several.
+    "calls": Conditions(
+        ("(counts OR isNotNull(c.cost))",),
+        {"model": one_of("if(c.answered != '', c.answered, c.asked)", "model"), "user": typed("c.user", "user")},
+    ),
     # What collectors tell of themselves is of all tenants; it stands under the tenant of whoever brought it.
     "own": Conditions(("startsWith(MetricName, 'otel_interactions_collector_')", "$__timeFilter(TimeUnix)"), {}),
 }

@@ -29,7 +29,6 @@ _KNOWN: Final = Row(
             columns=[
                 Column("Session", link=_THIS_TIME, width=260),
                 Column("Duration", unit="ms"),
-                Column("Cost", unit="currencyUSD"),
                 Column("Errors", thresholds=rising(1, 5)),
                 *common.hidden("from_ms", "to_ms"),
             ],
@@ -42,6 +41,15 @@ _KNOWN: Final = Row(
             height=4,
             hint=_NONE,
             columns=[Column("Answer, median", unit="ms"), Column("First token, median", unit="ms")],
+        ),
+        Panel(
+            "table",
+            "Models and cost",
+            {"A": "session/cost"},
+            width=24,
+            height=5,
+            hint="No model was called in it",
+            columns=[Column("Cost", unit="currencyUSD"), Column("Without a price", thresholds=rising(1, 100))],
         ),
     ],
 )

@@ -76,6 +76,31 @@ def test_spenders(world: Any) -> None:
     assert len(shown) > 40
 
 
+def test_cost_of_sessions(world: Any) -> None:
+    """What a user's sessions cost, one by one, is what the user costs; so is what their calls cost, one by one."""
+    since, until = span(world)
+    compared = 0
+    for row in on_board(world, "models/spenders", tenant=["default"])[:3]:
+        found = world.collector.ask(
+            "SELECT SessionId AS session, groupUniqArray(TraceId) AS traces, "
+            "groupUniqArrayIf(InteractionType, InputTokens > 0) AS tell, countIf(isNotNull(CostUsd)) AS own "
+            "FROM otel.otel_traces WHERE Tenant = 'default' AND UserId = {user:String} AND InteractionType != '' "
+            "AND Timestamp >= fromUnixTimestamp({since:Int64}) AND Timestamp < fromUnixTimestamp({until:Int64}) "
+            "GROUP BY session",
+            user=row["User"],
+            since=since,
+            until=until,
+        )
+        told = {each["session"]: on_board(world, "session/cost", session=each["session"]) for each in found}
+        assert sum(model["Cost"] or 0 for models in told.values() for model in models) == pytest.approx(row["Cost"])
+        for each in (each for each in found if len(each["tell"]) == 1 and not each["own"]):
+            calls = [call for trace in each["traces"] for call in on_board(world, "session/spans", trace=trace)]
+            cost = sum(model["Cost"] or 0 for model in told[each["session"]])
+            assert sum(call["Cost"] or 0 for call in calls) == pytest.approx(cost)
+            compared += cost > 0
+    assert compared
+
+
 def test_turn_latency(world: Any) -> None:
     """Turns of each model, and how many of them have a time, are those of `turn_latency`."""
     told: dict[str, list[int]] = defaultdict(lambda: [0, 0])

@@ -71,8 +71,7 @@ SELECT
         GROUP BY Tenant, SessionId
       )
       ARRAY JOIN made AS c
-      WHERE $__conditionalAll(if(c.answered != '', c.answered, c.asked) IN (${model:singlequote}), $model)
-        AND $__conditionalAll(c.user = decodeURLComponent('${user:percentencode}'), $user)
+      WHERE {{calls}}
       GROUP BY of_tenant, call_day, moment, of_provider, asked, answered_by, user, from_cache
       HAVING calls > 0 OR isNotNull(recorded)
     )

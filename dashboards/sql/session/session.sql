@@ -16,7 +16,6 @@ SELECT
   errors AS "Errors",
   input_tokens AS "Tokens in",
   output_tokens AS "Tokens out",
-  cost_usd AS "Cost",
   model AS "Model",
   toString(toUnixTimestamp64Milli(started_at) - 60000) AS from_ms,
   toString(toUnixTimestamp64Milli(last_activity_at) + 60000) AS to_ms
