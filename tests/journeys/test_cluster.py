@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm
 from balance import assert_balanced
-from conversations import everything
+from conversations import everything, send_in_parts
 from otlp_builders import POINTS, span, traces
 from processes import CollectorProcess, running
 from server_process import ClickHouseServer
@@ -32,6 +30,7 @@ from collector.query.viewer import Viewer
 
 SHARDS = 2
 CLUSTER = "main"
+SPANS = 16  # of the test with faults, each by itself
 SHARDED = (
     *(f"otel_metrics_{kind}" for kind in POINTS),
     *("otel_traces", "otel_logs", "otel_traces_trace_id_ts", "span_messages", "sessions_state", "daily_stats_state"),
@@ -77,13 +76,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         running(folder / "plain", "--batch-seconds", "0.1") as plain,
         running(folder / "clustered", "--batch-seconds", "0.1", *on_cluster) as clustered,
     ):
-        for number, request in enumerate(everything()):
-            for each in (plain, clustered):
-                each.send(request)
-                if number % 6 == 0:
-                    each.wait_until_stored()
+        requests = everything()
         for each in (plain, clustered):
-            each.wait_until_stored()
+            send_in_parts(each, requests)
             assert_balanced(each.health())
         yield Both(plain, clustered, server)
     server.kill()
@@ -124,13 +119,14 @@ def test_every_question_is_answered_the_same(both: Both, name: str) -> None:
 
 def test_a_tenant_reads_its_own_on_every_shard(both: Both) -> None:
     """The API's conditions hold for Distributed tables too: another tenant's rows are on no shard."""
+    insert = "INSERT INTO otel.otel_traces_local FORMAT JSONEachRow"
     for number in range(40):
         row = {"Timestamp": time.time(), "TraceId": secrets.token_hex(16), "SpanId": secrets.token_hex(8)}
         row |= {"Tenant": ("acme", "beta")[number % 2], "SpanName": "secret"}
         row["SpanAttributes"] = {"interaction.type": "event", "session.id": f"of-a-tenant-{number}", "user.id": "ann"}
-        insert = f"INSERT INTO otel.otel_traces_local FORMAT JSONEachRow\n{json.dumps(row)}"
-        with contextlib.closing(questions.Asker(both.server.url)) as asker:
-            asker.raw(insert, "JSONEachRow")
+        insert += f"\n{json.dumps(row)}"
+    with contextlib.closing(questions.Asker(both.server.url)) as asker:
+        asker.raw(insert, "JSONEachRow")
     reader = ServerReader(both.server.url, Caps())
     with contextlib.closing(reader):
         for table in ("interactions", "sessions", "daily_stats", "otel_traces", "sessions_state"):
@@ -152,10 +148,10 @@ def test_exactly_once_on_a_cluster(tmp_path: Path) -> None:
     on_cluster = ("--clickhouse-url", server.url, "--clickhouse-cluster", CLUSTER)
     with running(tmp_path / "data", "--batch-seconds", "0.1", *on_cluster) as collector:
         server.faults(refuse=0.2, lie=0.4)
-        for number in range(30):
+        for number in range(SPANS):
             one = {"interaction.type": "event", "session.id": f"s{number % 3}", "gen_ai.usage.input_tokens": 1}
             collector.send(traces(span(f"once-{number}", one)))
-            if number == 15:
+            if number == SPANS // 2:
                 server.kill()
                 server.start()
             time.sleep(0.1)
@@ -163,26 +159,20 @@ def test_exactly_once_on_a_cluster(tmp_path: Path) -> None:
         collector.wait_until_stored()
         assert_balanced(collector.health())
         found = server.ask("SELECT count() AS n, uniqExact(SpanName) AS names FROM otel.otel_traces")
-        assert found == [{"n": 30, "names": 30}]
-        assert server.ask("SELECT sum(interactions) AS n FROM otel.sessions") == [{"n": 30}]
-        assert server.ask("SELECT sum(interactions) AS n FROM otel.daily_stats") == [{"n": 30}]
+        assert found == [{"n": SPANS, "names": SPANS}]
+        assert server.ask("SELECT sum(interactions) AS n FROM otel.sessions") == [{"n": SPANS}]
+        assert server.ask("SELECT sum(interactions) AS n FROM otel.daily_stats") == [{"n": SPANS}]
     server.kill()
 
 
 def test_a_cluster_stays_one(both: Both, tmp_path: Path) -> None:
     """A clustered database is not migrated as a single server's; the sentence says which cluster it is of."""
-    command = [sys.executable, "-m", "collector", "schema", "migrate", "--data-dir", str(tmp_path)]
+    command = ["schema", "migrate", "--data-dir", str(tmp_path), "--clickhouse-url", both.server.url]
     for more, words in (
         ((), "give --clickhouse-cluster main"),
         (("--clickhouse-cluster", "other"), "laid out for the cluster main"),
     ):
-        done = subprocess.run(
-            [*command, "--clickhouse-url", both.server.url, *more],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ,
-        )
+        done = warm.run([*command, *more])
         assert done.returncode == 2
         assert words in done.stderr
         assert "Traceback" not in done.stderr

@@ -13,7 +13,7 @@ import pytest
 from otlp_builders import traces
 from processes import CollectorProcess, plain_client, running
 from server_process import ClickHouseServer
-from visits import DAY, ROWS, erase, interaction, send, visit
+from visits import DAY, ROWS, erase, interaction, send, together, visit
 
 from collector.erasure.jobs import Jobs
 from collector.query.questions import Asker
@@ -42,16 +42,17 @@ class Clustered(NamedTuple):
         }
 
 
-@pytest.fixture
-def clustered(tmp_path: Path) -> Iterator[Clustered]:
-    """Two users, and something old, on two shards that one engine plays."""
-    server = ClickHouseServer(tmp_path / "server", shards=2)
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clustered]:
+    """Two users, and something old, on two shards that one engine plays; for all tests, in their order."""
+    folder = tmp_path_factory.mktemp("clustered")
+    server = ClickHouseServer(folder / "server", shards=2)
     server.start()
     on_cluster = ("--clickhouse-url", server.url, "--clickhouse-cluster", "main")
     flags = ("--batch-seconds", "0.1", "--retention-days", "90")
-    with running(tmp_path / "data", *on_cluster, *flags) as collector:
+    with running(folder / "data", *on_cluster, *flags) as collector:
         old = traces(interaction("event", "s-old", "bob", at=time.time_ns() - 200 * DAY, trace=BOB))
-        send(collector, [old, *visit("ann", "s-ann", ANN), *visit("bob", "s-bob", BOB)])
+        send(collector, [old, *together([visit("ann", "s-ann", ANN), visit("bob", "s-bob", BOB)])])
         yield Clustered(collector, server)
     server.kill()
 
@@ -83,21 +84,6 @@ def test_refused_and_off(clustered: Clustered) -> None:
     assert collector.log.read_text().count("on a cluster nothing is removed for its age") == 1
 
 
-def test_begun_elsewhere(clustered: Clustered) -> None:
-    """An erasure asked for before there was a cluster waits, deletes nothing of one shard, and health says so."""
-    collector, before = clustered.collector, clustered.counts()
-    assert collector.stop() == 0
-    jobs = Jobs(collector.data_dir / "erasures", collector.data_dir / "audit.jsonl")
-    jobs.ask("default", "ann", "", "", everywhere=False)
-    collector.start()
-    deadline = time.monotonic() + 30
-    while not (reasons := collector.health()["reasons"]):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert reasons[0].startswith("an erasure waits: the collector erases nobody on a cluster")
-    assert clustered.counts() == before
-
-
 def test_what_a_dba_runs(clustered: Clustered) -> None:
     """The statements in the README leave nothing of the user's on any shard, and all of another's; so does the TTL."""
     words = {"TENANT": "default", "USER": "ann", "'SESSIONS'": "", "'TRACES'": ""}
@@ -118,3 +104,18 @@ def test_what_a_dba_runs(clustered: Clustered) -> None:
     clustered.run(of_age)
     clustered.run("OPTIMIZE TABLE otel.otel_traces_local FINAL")
     assert clustered.counts()["otel_traces"] == ROWS["otel_traces"]
+
+
+def test_begun_elsewhere(clustered: Clustered) -> None:
+    """An erasure asked for before there was a cluster waits, deletes nothing of one shard, and health says so."""
+    collector, before = clustered.collector, clustered.counts()
+    assert collector.stop() == 0
+    jobs = Jobs(collector.data_dir / "erasures", collector.data_dir / "audit.jsonl")
+    jobs.ask("default", "ann", "", "", everywhere=False)
+    collector.start()
+    deadline = time.monotonic() + 30
+    while not (reasons := collector.health()["reasons"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert reasons[0].startswith("an erasure waits: the collector erases nobody on a cluster")
+    assert clustered.counts() == before

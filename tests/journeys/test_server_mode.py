@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
+import warm
 from balance import assert_balanced
 from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess, add_key, plain_client
@@ -37,19 +35,12 @@ def test_migrates_loads_and_answers(bare: ClickHouseServer, tmp_path: Path) -> N
     for kind in kinds:
         found = bare.ask(f"SELECT MetricName AS m, Flags AS f, Attributes['list'] AS l FROM otel.otel_metrics_{kind}")
         assert found == [{"m": "remote", "f": 1, "l": '[1,"a"]'}], kind
-    answer = subprocess.run(
-        [sys.executable, "-m", "collector", "sessions", "--json"],
-        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": bare.url},
-        capture_output=True,
-        check=True,
-    )
+    of_server = {"OTEL_INTERACTIONS_CLICKHOUSE_URL": bare.url}
+    answer = warm.run(["sessions", "--json"], **of_server)
+    assert answer.returncode == 0, answer.stderr
     assert [json.loads(line)["session_id"] for line in answer.stdout.splitlines()] == ["remote"]
-    doctor = subprocess.run(
-        [sys.executable, "-m", "collector", "doctor", "--json", "--data-dir", str(collector.data_dir)],
-        env=os.environ | {"OTEL_INTERACTIONS_CLICKHOUSE_URL": bare.url},
-        capture_output=True,
-        check=True,
-    )
+    doctor = warm.run(["doctor", "--json", "--data-dir", str(collector.data_dir)], **of_server)
+    assert doctor.returncode == 0, doctor.stderr
     findings = {each["check"]: each for each in map(json.loads, doctor.stdout.splitlines())}
     assert {"collector", "ClickHouse", "schema", "decoding", "ClickHouse's logs", "server clock"} <= set(findings)
     assert "runs at" in findings["collector"]["found"]
@@ -82,12 +73,12 @@ def test_server_away_for_a_while(server: ClickHouseServer, tmp_path: Path) -> No
     assert collector.stop() == 0
 
 
-def test_started_while_the_server_is_away(bare: ClickHouseServer, tmp_path: Path) -> None:
+def test_started_while_the_server_is_away(server: ClickHouseServer, tmp_path: Path) -> None:
     """A collector whose server was there before starts without it, twice: what it takes is stored once in the end."""
-    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", bare.url, "--batch-seconds", "0.2").start()
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
     collector.send(traces(span("before")))
     collector.wait_until_stored()
-    bare.kill()
+    server.kill()
     collector.send(traces(span("in-doubt")))
     collector.kill()
     for start in range(2):
@@ -99,52 +90,42 @@ def test_started_while_the_server_is_away(bare: ClickHouseServer, tmp_path: Path
         assert health["items_pending"] == start + 2
         collector.kill()
     collector.start()
-    bare.start()
+    server.start()
     collector.wait_until_stored()
     health = collector.health()
     assert health["last_error"] == ""
     assert_balanced(health)
-    found = bare.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name ORDER BY name")
+    found = server.ask("SELECT SpanName AS name, count() AS n FROM otel.otel_traces GROUP BY name ORDER BY name")
     assert found == [{"name": name, "n": 1} for name in ("before", "in-doubt", "meanwhile-0", "meanwhile-1")]
     assert collector.stop() == 0
 
 
-def test_a_server_that_comes_back_newer(bare: ClickHouseServer, tmp_path: Path) -> None:
+def test_a_server_that_comes_back_newer(server: ClickHouseServer, tmp_path: Path) -> None:
     """A server that is back with a schema we do not know is left alone; what was taken waits, and health says why."""
-    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", bare.url, "--batch-seconds", "0.2").start()
+    collector = CollectorProcess(tmp_path / "data", "--clickhouse-url", server.url, "--batch-seconds", "0.2").start()
     newer = "INSERT INTO otel.schema_migrations (number, name, checksum) VALUES (9999, 'later', '')"
-    httpx.post(bare.url, content=newer).raise_for_status()
+    httpx.post(server.url, content=newer).raise_for_status()
     collector.stop()
-    bare.kill()
+    server.kill()
     collector.start()
     collector.send(traces(span("waits")))
-    bare.start()
+    server.start()
     deadline = time.monotonic() + 30
     while "the database has schema 9999" not in collector.health()["last_error"]:
         assert time.monotonic() < deadline, collector.health()
         time.sleep(0.1)
     assert collector.health()["items_pending"] == 1
-    assert bare.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
+    assert server.ask("SELECT count() AS n FROM otel.otel_traces") == [{"n": 0}]
     collector.kill()
-    done = subprocess.run(
-        [sys.executable, "-m", "collector", "serve", "--data-dir", str(collector.data_dir), *collector.flags],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["serve", "--data-dir", str(collector.data_dir), *collector.flags])
     assert done.returncode == 2
     assert "the database has schema 9999" in done.stderr
 
 
 def test_server_that_does_not_answer(tmp_path: Path) -> None:
     """A wrong address is one sentence and exit code 2."""
-    command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(tmp_path), "--grpc-port", "0"]
-    done = subprocess.run(
-        [*command, "--http-port", "0", "--clickhouse-url", "http://127.0.0.1:1"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ports = ("--grpc-port", "0", "--http-port", "0")
+    done = warm.run(["serve", "--data-dir", str(tmp_path), *ports, "--clickhouse-url", "http://127.0.0.1:1"])
     assert done.returncode == 2
     assert "the ClickHouse server does not answer" in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otlp_builders import POINTS, log_record, logs, metric, metrics, point, span, traces
+from processes import CollectorProcess
 
 SECOND = 10**9
 
@@ -86,3 +87,12 @@ def everything(apart_seconds: int = 100) -> list[Request]:
     sent += agent("of-an-agent", began + 5 * apart_seconds * SECOND)
     of_kinds = (metric(kind, *(point(kind, {"n": n}) for n in range(40)), name=kind) for kind in POINTS)
     return [*sent, metrics(*of_kinds), logs(*(log_record(f"line {n}") for n in range(40)))]
+
+
+def send_in_parts(collector: CollectorProcess, requests: list[Request]) -> None:
+    """Send them, and wait now and then until they are stored: sessions, and the agent's trace, come in pieces."""
+    for number, request in enumerate(requests):
+        collector.send(request)
+        if number % 14 == 0:
+            collector.wait_until_stored()
+    collector.wait_until_stored()

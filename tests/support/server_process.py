@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import httpx
+from processes import plain_client
 
 from collector.query.questions import Asker
 
@@ -42,11 +43,12 @@ class ClickHouseServer:
         ]
         self.process = subprocess.Popen(command, cwd=self.folder.parent)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(self.url + "/ping").status_code == 200:
-                    return
-            time.sleep(0.05)
+        with plain_client() as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(httpx.TransportError):
+                    if client.get(self.url + "/ping").status_code == 200:
+                        return
+                time.sleep(0.05)
         raise AssertionError("the ClickHouse stand-in does not answer")
 
     def faults(self, **chances: float) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from otlp_builders import exemplar, log_record, logs, metric, metrics, point, span, traces
 from processes import CollectorProcess, plain_client
+from warm import run
 
 DAY = 86_400 * 10**9
 
@@ -98,8 +98,7 @@ def totals(collector: CollectorProcess, tenant: str = "default") -> dict[str, in
 
 def erase(collector: CollectorProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    command = [sys.executable, "-m", "collector", "erase", "--data-dir", str(collector.data_dir), "--yes", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return run(["erase", "--data-dir", str(collector.data_dir), "--yes", *arguments])
 
 
 def erased(collector: CollectorProcess, *users: str, **wanted: Any) -> list[dict[str, Any]]:

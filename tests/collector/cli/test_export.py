@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import warm
 from certificates import Files
 from otlp_builders import span, traces
 from processes import CollectorProcess, add_key, running
@@ -49,21 +50,14 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectorPro
 
 
 def command(collector: CollectorProcess, *arguments: str) -> list[str]:
-    """Return how it is run."""
+    """Return how it is run by a shell."""
     return [sys.executable, "-m", "collector", "export", "--data-dir", str(collector.data_dir), *arguments]
 
 
 def export(collector: CollectorProcess, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run it."""
     shown = {"OTEL_INTERACTIONS_KEY": collector.key} if collector.key else {}
-    return subprocess.run(
-        command(collector, *arguments),
-        env=os.environ | shown | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    return warm.run(command(collector, *arguments)[3:], **shown | variables)
 
 
 def test_to_standard_output(collector: CollectorProcess) -> None:

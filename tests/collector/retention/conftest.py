@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def days(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def days() -> Iterator[None]:
     """Set the default: `processes` keeps rows for ever."""
-    monkeypatch.setenv("OTEL_INTERACTIONS_RETENTION_DAYS", "90")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_INTERACTIONS_RETENTION_DAYS", "90")
+        yield

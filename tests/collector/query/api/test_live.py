@@ -7,45 +7,44 @@ import re
 import time
 from pathlib import Path
 
-import httpx
-from api_world import World
+from api_world import World, token
 from processes import running
 
+FROM_THE_START = {"last-event-id": "1-"}
+QUIET = {"session_id": "session-ann"}  # in which little was said
 
-def say(client: httpx.Client, session: str, *texts: str) -> None:
+
+def say(world: World, user: str, session: str, *texts: str) -> None:
     """Let a user say something."""
     items = [
-        {"session_id": session, "user_id": "dan", "interaction_type": "user_message", "content": {"text": text}}
+        {"session_id": session, "user_id": user, "interaction_type": "user_message", "content": {"text": text}}
         for text in texts
     ]
-    assert client.post("/api/interactions/log", json=items).status_code == 200
+    with world.client(world.keys["acme ingest"]) as client:
+        assert client.post("/api/interactions/log", json=items).status_code == 200
 
 
-def test_each_once(tmp_path: Path) -> None:
+def test_each_once(world: World) -> None:
     """In many small requests and one large one, what was said is heard once, by who asked for that session."""
-    with running(tmp_path / "data", "--batch-seconds", "0.2") as collector:
-        world, said = World(collector, {}), [f"text-{number:04d}" for number in range(700)]
-        with world.client() as client:
-            for text in said[:10]:
-                say(client, "heard", text)
-                say(client, "another", f"not {text}")
-            say(client, "heard", *said[10:])
-        heard = world.listen("", since="1-", events=len(said), session_id="heard")
-        assert sorted(re.findall(r'"text": "(text-\d+)"', heard)) == said
-        assert "not text" not in heard
+    said = [f"text-{number:04d}" for number in range(700)]
+    for text in said[:10]:
+        say(world, "dan", "heard", text)
+        say(world, "dan", "another", f"not {text}")
+    say(world, "dan", "heard", *said[10:])
+    heard = world.listen(world.keys["acme read"], since="1-", events=len(said), session_id="heard")
+    assert sorted(re.findall(r'"text": "(text-\d+)"', heard)) == said
+    assert "not text" not in heard
 
 
-def test_going_on_where_it_was(tmp_path: Path) -> None:
+def test_going_on_where_it_was(world: World) -> None:
     """A browser that comes back with the id of the last event it heard misses nothing."""
-    with running(tmp_path / "data", "--batch-seconds", "0.2") as collector:
-        world = World(collector, {})
-        with world.client() as client:
-            say(client, "s", "first")
-            last = re.findall(r"^id: (\S+)", world.listen("", since="1-", events=1), re.MULTILINE)[-1]
-            say(client, "s", "second")
-        heard = world.listen("", since=last, events=1)
-        assert '"second"' in heard
-        assert '"first"' not in heard
+    shown = token("eve", "acme")
+    say(world, "eve", "s", "first")
+    last = re.findall(r"^id: (\S+)", world.listen(shown, since="1-", events=1), re.MULTILINE)[-1]
+    say(world, "eve", "s", "second")
+    heard = world.listen(shown, since=last, events=1)
+    assert '"second"' in heard
+    assert '"first"' not in heard
 
 
 def test_listeners_are_bounded_and_go(world: World) -> None:
@@ -55,7 +54,7 @@ def test_listeners_are_bounded_and_go(world: World) -> None:
         heard = []  # an iterator that is let go closes its connection
         for _ in range(20):
             client = stack.enter_context(world.client(key))
-            reply = stack.enter_context(client.stream("GET", "/api/live", headers={"last-event-id": "1-"}))
+            reply = stack.enter_context(client.stream("GET", "/api/live", params=QUIET, headers=FROM_THE_START))
             heard.append(reply.iter_bytes())
             assert next(heard[-1])
         refused = world.get("/api/live", key)
@@ -68,7 +67,10 @@ def test_listeners_are_bounded_and_go(world: World) -> None:
 
 def heard_now(world: World, key: str) -> str:
     """Return the first of what is heard, or of the refusal."""
-    with world.client(key) as client, client.stream("GET", "/api/live", headers={"last-event-id": "1-"}) as reply:
+    with (
+        world.client(key) as client,
+        client.stream("GET", "/api/live", params=QUIET, headers=FROM_THE_START) as reply,
+    ):
         return next(reply.iter_text())
 
 
