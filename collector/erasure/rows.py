@@ -24,6 +24,7 @@ from collector.load.tables import SEGMENT, Aggregate, Keeper, Tables
 from collector.retention.archive import archived
 
 _LOOK_SECONDS = 0.02  # between two looks whether rows are deleted
+_LOOK_AT_MOST_SECONDS = 0.2  # later: a look takes 5 ms of a processor, and large tables take minutes
 _SOURCES = ("otel_traces", "archived_traces")  # what says of which session a span is
 _TRACED = (*_SOURCES, "otel_logs", "archived_logs")
 _PICKED_USER = "user_id"
@@ -135,10 +136,12 @@ class Rows:
         Raises:
             NotDeletedError: something cannot be deleted now; ClickHouse goes on trying.
         """
+        pause = _LOOK_SECONDS
         while going := self._rows(_GOING):
             if reason := going[0][1]:
                 raise NotDeletedError(f"ClickHouse does not get on with {going[0][0]}: {reason}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _LOOK_AT_MOST_SECONDS)
 
     def look(self) -> Found:
         """Ask every table that has texts what is left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx
 from processes import plain_client
+from warm import USABLE, Forked
 
 from collector.query.questions import Asker
 
@@ -33,15 +35,13 @@ class ClickHouseServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [
-            sys.executable,
-            str(SERVER),
-            str(self.folder),
-            str(self.port),
-            str(self.faults_file),
-            str(self.shards),
-        ]
-        self.process = subprocess.Popen(command, cwd=self.folder.parent)
+        arguments = [str(self.folder), str(self.port), str(self.faults_file), str(self.shards)]
+        self.process: subprocess.Popen[bytes] | Forked
+        if USABLE:
+            environment, folder = dict(os.environ), self.folder.parent
+            self.process = Forked(arguments, 2, environment, script=str(SERVER), folder=folder)
+        else:
+            self.process = subprocess.Popen([sys.executable, str(SERVER), *arguments], cwd=self.folder.parent)
         deadline = time.monotonic() + 60
         with plain_client() as client:
             while time.monotonic() < deadline:

@@ -5,7 +5,8 @@ They are forked from a process that has imported what they import, and nothing m
     test process ──arguments, environment, open files──> this one ──fork──> a collector, with a process id of its own
 
 Half of a start is importing: a second of CPU, and the suite starts hundreds. A child goes on as `python -m collector`
-does and ends as that does, at the end of the script. No engine is loaded and no thread runs before the fork.
+does, or as a script of the tests that breaks something first, and ends as that does. No engine is loaded and no thread
+runs before the fork. A script finds modules imported: what it puts in their place it puts where they look it up.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import functools
 import gc
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -25,6 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 USABLE = sys.platform == "linux" and "PYTEST_VERSION" in os.environ and "CHAOS_ROUNDS" not in os.environ
@@ -62,9 +65,18 @@ def _nursery() -> _Nursery:
 class Forked:
     """A collector of the nursery's; the part of subprocess.Popen that the tests use."""
 
-    def __init__(self, arguments: Sequence[str], stderr: int, environment: dict[str, str], stdout: int = 1) -> None:
-        """Start it."""
-        what = {"arguments": list(arguments), "environment": environment, "folder": os.getcwd()}  # noqa: PTH109 - a text
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        stderr: int,
+        environment: dict[str, str],
+        stdout: int = 1,
+        script: str = "",
+        folder: Path | None = None,
+    ) -> None:
+        """Start it, or a script of Python's, in this folder or where we are."""
+        what = {"arguments": list(arguments), "environment": environment, "script": script}
+        what["folder"] = str(folder or Path.cwd())
         self.pid = _nursery().ask(what, [stdout, stderr])
         self.returncode: int | None = None
         self._file = os.pidfd_open(self.pid)
@@ -125,15 +137,15 @@ def _become(what: dict[str, Any], files: Sequence[int]) -> None:
     os.environ.update(what["environment"])
     time.tzset()
     os.chdir(what["folder"])
-    sys.argv = ["collector", *what["arguments"]]
+    sys.argv = [what["script"] or "collector", *what["arguments"]]
 
 
-def _until_forked(asked: socket.socket) -> bool:
-    """Do what the test process asks; return whether this is a child."""
+def _until_forked(asked: socket.socket) -> str | None:
+    """Do what the test process asks; in a child return which script it is, "" for the collector."""
     while True:
         data, files, _, _ = socket.recv_fds(asked, _LINE, 2)
         if not data:
-            return False
+            return None
         what = json.loads(data)
         if "ended" in what:
             _, status = os.waitpid(what["ended"], 0)
@@ -145,7 +157,7 @@ def _until_forked(asked: socket.socket) -> bool:
         else:
             asked.close()
             _become(what, files)
-            return True
+            return str(what["script"])
 
 
 if __name__ == "__main__":
@@ -158,5 +170,8 @@ if __name__ == "__main__":
 
     assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - a thread would be lost
     gc.freeze()
-    if _until_forked(socket.socket(fileno=int(sys.argv[1]))):
+    chosen = _until_forked(socket.socket(fileno=int(sys.argv[1])))
+    if chosen:
+        runpy.run_path(chosen, run_name="__main__")
+    elif chosen is not None:
         main()
