@@ -181,7 +181,7 @@ def _turn(story: Story, root: int, second: float, chosen: random.Random) -> floa
 
 
 def live(collector: CollectorProcess, seconds: float) -> None:
-    """Let a dozen sessions go on for so long; the collector tells its figures every second meanwhile."""
+    """Let a dozen sessions go on for so long; the collector tells its figures every other second meanwhile."""
     until = time.time() + seconds
     beat, sequence = 0, [0] * LIVE_SESSIONS
     while time.time() < until:
@@ -244,7 +244,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="boards-") as folder:
         data = Path(folder) / "data"
         filled(data, chosen.rows)
-        with running(data, "--retention-days", "0", "--internal-metrics-seconds", "1") as collector:
+        with running(data, "--retention-days", "0", "--internal-metrics-seconds", "2") as collector:
             print(json.dumps(shown(collector, chosen.live_seconds)), flush=True)
             sys.stdin.read()
 
