@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,25 @@ def running(data_dir: Path, *flags: str) -> Iterator[CollectorProcess]:
     finally:
         if collector.process and collector.process.poll() is None:
             collector.stop()
+
+
+def command(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `otel-interactions` with these arguments to its end, in a process of its own."""
+    given = dict(os.environ if environment is None else environment)
+    whole = [sys.executable, "-m", "collector", *arguments]
+    if not USABLE:
+        return subprocess.run(whole, capture_output=True, text=True, check=False, timeout=120, env=given)
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = Forked(arguments, stderr.fileno(), given, stdout.fileno())
+        try:
+            code = process.wait(120)
+        finally:
+            process.kill()
+        said = []
+        for each in (stdout, stderr):
+            each.seek(0)
+            said.append(each.read().decode())
+    return subprocess.CompletedProcess(whole, code, *said)
 
 
 def add_key(data_dir: Path, *scopes: Scope, tenant: str = "default", **limits: float) -> str:

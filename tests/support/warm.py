@@ -57,12 +57,12 @@ def _nursery() -> _Nursery:
 
 
 class Forked:
-    """A collector of the nursery's; the part of subprocess.Popen that the tests use."""
+    """A command line of the nursery's, mostly a collector; the part of subprocess.Popen that the tests use."""
 
-    def __init__(self, arguments: Sequence[str], stderr: int, environment: dict[str, str]) -> None:
+    def __init__(self, arguments: Sequence[str], stderr: int, environment: dict[str, str], stdout: int = 1) -> None:
         """Start it."""
         what = {"arguments": list(arguments), "environment": environment, "folder": os.getcwd()}  # noqa: PTH109 - a text
-        self.pid = _nursery().ask(what, [1, stderr])
+        self.pid = _nursery().ask(what, [stdout, stderr])
         self.returncode: int | None = None
         self._file = os.pidfd_open(self.pid)
         self._ended = select.poll()
@@ -137,7 +137,8 @@ if __name__ == "__main__":
     import uvicorn  # noqa: F401
     import uvloop  # noqa: F401
 
-    import collector.app  # noqa: F401
+    import collector.app
+    import collector.cli  # noqa: F401
     from collector.__main__ import main
 
     assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - a thread would be lost
