@@ -11,8 +11,25 @@ import small_disk
 from prepared import put_engine
 from processes import CollectorProcess, running
 from server_process import ClickHouseServer
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 Mount = Callable[[Path, str], None]
+TOGETHER = ("tests/dashboards/", "tests/collector/query/clickhouse_http/")
+"""Folders whose files share what takes long to make: each goes to one of the processes that test side by side."""
+
+
+class _Together(LoadFileScheduling):
+    """`--dist loadfile`, but for the folders that stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((each for each in TOGETHER if nodeid.startswith(each)), super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Distribute files, and some folders, where files are to be distributed."""
+    return _Together(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import time
@@ -24,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from otlp_builders import log_record, logs, span, traces
 from processes import PROTOBUF, CollectorProcess, add_key, running
+from warm import run
 
 from collector.access import keyfile
 from collector.access.keys import Scope
@@ -235,8 +235,8 @@ def test_sql_takes_a_key_in_every_way(house: House, way: str) -> None:
 def test_curl(house: House) -> None:
     """As people do it."""
     url = house.address("sql")
-    command = ["curl", "-sS", "-u", f"me:{house.read}", url, "--data-binary", "SELECT 40 + 2"]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "42\n"
+    asked = ["curl", "-sS", "-u", f"me:{house.read}", url, "--data-binary", "SELECT 40 + 2"]
+    assert subprocess.run(asked, check=True, capture_output=True, text=True).stdout == "42\n"
     refused = subprocess.run(["curl", "-sS", "-i", url, "-d", "SELECT 1"], check=True, capture_output=True, text=True)
     assert refused.stdout.startswith("HTTP/1.1 401")
     assert "www-authenticate" in refused.stdout.lower()
@@ -288,8 +288,7 @@ def test_the_command_line_shows_its_key(house: House) -> None:
     folder = str(house.collector.data_dir)
 
     def sql(*flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = [os.sys.executable, "-m", "collector", "sql", "SELECT 7", "--data-dir", folder, *flags]
-        return subprocess.run(command, check=False, capture_output=True, text=True, env=os.environ | environment)
+        return run(["sql", "SELECT 7", "--data-dir", folder, *flags], **environment)
 
     assert sql("--key", house.read).stdout.endswith("7\n")
     assert sql(OTEL_INTERACTIONS_KEY=house.read).stdout.endswith("7\n")

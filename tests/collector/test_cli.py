@@ -7,10 +7,10 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 from processes import CollectorProcess
 from typer.main import get_command
 from typer.testing import CliRunner, Result
@@ -22,7 +22,7 @@ from collector.cli import app
 from collector.schema import migrator
 
 ROOT = get_command(app)
-VERBS = [[name] for name, command in ROOT.commands.items() if not hasattr(command, "commands")]
+VERBS = [[name] for name, verb in ROOT.commands.items() if not hasattr(verb, "commands")]
 VERBS += [[group, name] for group in ("dead-letters", "schema", "keys") for name in ROOT.commands[group].commands]
 FREE = ("--grpc-port", "0", "--http-port", "0", "--sql-port", "0")
 
@@ -31,8 +31,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     """Run the command line to its end."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     variables |= {"COLUMNS": "400", "NO_COLOR": "1", "TERM": "dumb"} | environment
-    command = [sys.executable, "-m", "collector", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=variables)
+    return warm.run(arguments, variables)
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:

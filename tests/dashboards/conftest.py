@@ -118,16 +118,28 @@ def boards(provisioned_boards: list[Json]) -> list[Json]:
     return copy.deepcopy(provisioned_boards)
 
 
-@pytest.fixture
-def rules() -> Json:
-    """The alert rules, to be broken."""
+@pytest.fixture(scope="session")
+def provisioned_rules() -> Json:
+    """The alert rules as Grafana reads them."""
     return provisioned.rules()
 
 
 @pytest.fixture
-def sources() -> Json:
-    """The data sources, to be broken."""
+def rules(provisioned_rules: Json) -> Json:
+    """The same, to be broken."""
+    return copy.deepcopy(provisioned_rules)
+
+
+@pytest.fixture(scope="session")
+def provisioned_sources() -> Json:
+    """The data sources as Grafana reads them."""
     return provisioned.sources()
+
+
+@pytest.fixture
+def sources(provisioned_sources: Json) -> Json:
+    """The same, to be broken."""
+    return copy.deepcopy(provisioned_sources)
 
 
 def complaints(boards: list[Json], rules: Json, sources: Json) -> list[str]:

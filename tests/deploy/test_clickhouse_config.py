@@ -12,13 +12,18 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
 from compose_file import read
 from configured_engine import OWN_LOGS
+from prepared import put_engine
+from typer.testing import CliRunner
 
+from collector.cli import app
 from collector.query.viewer import Viewer
 
 ROOT = Path(__file__).parents[2]
@@ -73,12 +78,21 @@ def text(*elements: ET.Element) -> str:
 
 
 def asked(
-    folder: Path, *questions: str, users: str = BASE, main: str = "<clickhouse></clickhouse>", rows: Any = ()
+    folder: Path,
+    *questions: str,
+    users: str = BASE,
+    laid: Sequence[str] = (),
+    main: str = "<clickhouse></clickhouse>",
+    rows: Any = (),
 ) -> Any:
-    """Open an engine so and ask it."""
+    """Open an engine so, with files of ours laid where a server merges them with its users file, and ask it."""
+    put_engine(folder / "engine")
+    (folder / "engine" / "users.d").mkdir()
+    for name in laid:
+        (folder / "engine" / "users.d" / Path(name).name).write_text(text(*xml(f"clickhouse/{name}")))
     given = json.dumps({"users": users, "main": main, "rows": list(rows), "asked": questions})
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder)],
+        [sys.executable, str(SCRIPT), str(folder / "engine")],
         input=given,
         capture_output=True,
         text=True,
@@ -90,11 +104,33 @@ def asked(
     return json.loads(done.stdout)
 
 
-def of_users(folder: Path, *names: str) -> None:
-    """Lay our files where the engine merges them with its users file, as a server does."""
-    (folder / "users.d").mkdir()
-    for name in names:
-        (folder / "users.d" / Path(name).name).write_text(text(*xml(f"clickhouse/{name}")))
+ASKED_OF_A_NODE = {
+    "access": "SHOW ACCESS",
+    "profile": "SELECT setting_name, value FROM system.settings_profile_elements "
+    "WHERE profile_name = 'reader' AND value > ''",
+    "known settings": "SELECT name FROM system.settings",
+    "dictionary": "SELECT dictGet('otel.session_by_trace', 'session_id', ('acme', 'none'))",
+    "flushed": "SYSTEM FLUSH LOGS",
+    "own logs": OWN_LOGS,
+    "query_log": "SELECT engine_full FROM system.tables WHERE name = 'query_log'",
+    "ratio": "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage_to_ram_ratio'",
+    "clusters": "SELECT shard_num, host_name, port, internal_replication FROM system.clusters WHERE cluster = 'main'",
+    "macros": "SELECT macro, substitution FROM system.macros ORDER BY macro",
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What an engine answers that has all files of a cluster's node: users, rows, logs, the cluster."""
+    server = [each for each in xml("clickhouse/server.xml") if not each.get("remove")]
+    folder = tmp_path_factory.mktemp("node")
+    answers = asked(
+        folder,
+        *ASKED_OF_A_NODE.values(),
+        laid=("users.xml", "rows.xml"),
+        main=text(*server, *xml("clickhouse/cluster.xml")),
+    )
+    return dict(zip(ASKED_OF_A_NODE, answers, strict=True))
 
 
 def as_user(name: str) -> str:
@@ -122,15 +158,9 @@ def span(tenant: str) -> tuple[str, dict[str, Any]]:
     return "otel_traces", ids | {"Tenant": tenant, "SpanName": "said", "SpanAttributes": attributes}
 
 
-def test_users(tmp_path: Path) -> None:
+def test_users(node: dict[str, Any]) -> None:
     """A server gets four users, `default` from its own machine only; readers are read-only, with limits that exist."""
-    of_users(tmp_path, "users.xml", "rows.xml")
-    access, profile, known = asked(
-        tmp_path,
-        "SHOW ACCESS",
-        "SELECT setting_name, value FROM system.settings_profile_elements WHERE profile_name = 'reader' AND value > ''",
-        "SELECT name FROM system.settings",
-    )
+    access, profile, known = node["access"], node["profile"], node["known settings"]
     lines = [line for (line,) in access]
     users = {line.split()[2]: line for line in lines if line.startswith("CREATE USER")}
     assert users.keys() == {"default", "collector", "grafana", "analyst"}
@@ -148,8 +178,9 @@ def test_users(tmp_path: Path) -> None:
 
 def printed(*flags: str) -> tuple[set[str], dict[str, str]]:
     """Return the rights and the policies, by table, that `schema row-policies` has for a tenant's role."""
-    command = [sys.executable, "-m", "collector", "schema", "row-policies", "--tenant", "acme", "--role", "r", *flags]
-    sql = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    done = CliRunner().invoke(app, ["schema", "row-policies", "--tenant", "acme", "--role", "r", *flags])
+    assert done.exit_code == 0, done.output
+    sql = done.stdout
     rights = re.findall(r"^GRANT.* (SELECT|dictGet) ON (otel\.\w+) TO", sql, re.MULTILINE)
     policies = re.findall(r"^CREATE ROW POLICY .* ON otel\.(\w+).*\nFOR SELECT USING (.+) TO", sql, re.MULTILINE)
     return {f"GRANT {right} ON {name}" for right, name in rights}, dict(policies)
@@ -211,53 +242,35 @@ def test_grafana(tmp_path: Path) -> None:
     assert answers[3:] == [[]] * len(system)
 
 
-def test_default_is_whom_dictionaries_ask_as(tmp_path: Path) -> None:
+def test_default_is_whom_dictionaries_ask_as(node: dict[str, Any]) -> None:
     """With our users `default`, from its own machine only, still answers for the dictionaries behind the views."""
-    of_users(tmp_path, "users.xml", "rows.xml")
-    question = "SELECT dictGet('otel.session_by_trace', 'session_id', ('acme', 'none'))"
-    assert asked(tmp_path, question) == [[[""]]]
+    assert node["dictionary"] == [[""]]
 
 
-def test_logs_end(tmp_path: Path) -> None:
-    """Every log that the image switches on has a TTL; the engine takes them, and doctor is content."""
+def test_logs_end(node: dict[str, Any]) -> None:
+    """Every log that the image switches on has a TTL; the engine takes them and makes one so, and doctor is content."""
     named = [each for each in xml("clickhouse/server.xml") if each.tag.endswith("_log")]
     assert {each.tag for each in named if each.find("ttl") is not None} == set(LOGS)
-    assert len({each.findtext("ttl") for each in named if each.find("ttl") is not None}) == 1  # tried in the test below
+    assert len({each.findtext("ttl") for each in named if each.find("ttl") is not None}) == 1  # of all: one is tried
     assert [each.tag for each in named if each.get("remove")] == ["opentelemetry_span_log"]
-    main = text(*(each for each in xml("clickhouse/server.xml") if not each.get("remove")))
-    _, found, ratio = asked(
-        tmp_path,
-        "SYSTEM FLUSH LOGS",
-        OWN_LOGS,
-        "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage_to_ram_ratio'",
-        main=main,
-    )
-    assert found == [["ok", "none, or each with a TTL"]]
-    assert ratio == [["0.8"]]
+    assert node["own logs"] == [["ok", "none, or each with a TTL"]]
+    assert node["ratio"] == [["0.8"]]
+    [[engine_full]] = node["query_log"]
+    assert "TTL event_date + toIntervalDay(14)" in engine_full
 
 
-def test_the_engine_makes_a_log_with_our_ttl(tmp_path: Path) -> None:
-    """The engine puts our TTL into the table it makes; without it, doctor complains, so the test above can fail."""
-    log = "query_log"
-    ours = text(*(each for each in xml("clickhouse/server.xml") if each.tag == log))
-    bare = f"<clickhouse><{log}><database>system</database><table>{log}</table></{log}></clickhouse>"
-    questions = ("SYSTEM FLUSH LOGS", f"SELECT engine_full FROM system.tables WHERE name = '{log}'", OWN_LOGS)
-    for name, main, status in (("ours", ours, "ok"), ("bare", bare, "warn")):
-        (tmp_path / name).mkdir()
-        _, ((engine_full,),), ((found, _),) = asked(tmp_path / name, *questions, main=main)
-        assert found == status
-        assert ("TTL event_date + toIntervalDay(14)" in engine_full) == (name == "ours")
+def test_a_log_without_our_ttl(tmp_path: Path) -> None:
+    """Without our configuration the log has no end, and doctor complains: so the test above can fail."""
+    bare = "<clickhouse><query_log><database>system</database><table>query_log</table></query_log></clickhouse>"
+    questions = ("SYSTEM FLUSH LOGS", ASKED_OF_A_NODE["query_log"], OWN_LOGS)
+    _, [[engine_full]], [[found, _]] = asked(tmp_path, *questions, main=bare)
+    assert found == "warn"
+    assert "TTL" not in engine_full
 
 
-def test_cluster(tmp_path: Path) -> None:
+def test_cluster(node: dict[str, Any]) -> None:
     """The engine reads two shards of two replicas and this node's macros; hosts are services, ports Keeper's."""
-    main = text(*xml("clickhouse/cluster.xml"))
-    clusters, macros = asked(
-        tmp_path,
-        "SELECT shard_num, host_name, port, internal_replication FROM system.clusters WHERE cluster = 'main'",
-        "SELECT macro, substitution FROM system.macros ORDER BY macro",
-        main=main,
-    )
+    clusters, macros = node["clusters"], node["macros"]
     hosts = [(shard, f"clickhouse-{shard}-{replica}") for shard in (1, 2) for replica in (1, 2)]
     assert sorted(clusters) == [[shard, host, 9000, 1] for shard, host in hosts]
     assert macros == [["cluster", "main"], ["replica", "clickhouse-2-1"], ["shard", "2"]]

@@ -1,7 +1,7 @@
 """Rows as the OpenTelemetry Collector's ClickHouse exporter inserts them, read through our views.
 
-A process of its own, as a process has one embedded engine: the tables' rows and the questions come in as JSON on
-standard input, the answers go out as JSON on standard output.
+A process of its own, as a process has one embedded engine: tables' rows and questions come in as a line of JSON on
+standard input, the answers go out as a line on standard output, until the input ends.
 """
 
 from __future__ import annotations
@@ -32,16 +32,17 @@ COLUMNS = {
 
 
 def main() -> None:
-    """Insert, ask, answer."""
-    order: dict[str, Any] = json.load(sys.stdin)
+    """Insert, ask, answer, again and again."""
     with tempfile.TemporaryDirectory() as folder:
         database = ClickHouse(Path(folder), None)
         migrator.migrate(database)
         database.command("INSERT INTO otel.tenant_settings (tenant, session_idle_seconds) VALUES ('', 1800)")
-        for table, rows in order["rows"].items():
-            database.insert(f"otel.{table}", rows)
-        answers = [database._client.query(sql).result_rows for sql in order["questions"]]
-        json.dump(answers, sys.stdout, default=str)
+        for line in sys.stdin:
+            order: dict[str, Any] = json.loads(line)
+            for table, rows in order["rows"].items():
+                database.insert(f"otel.{table}", rows)
+            answers = [database._client.query(sql).result_rows for sql in order["questions"]]
+            print(json.dumps(answers, default=str), flush=True)
         database.close()
 
 

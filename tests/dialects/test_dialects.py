@@ -182,7 +182,19 @@ SAME = (
 )
 
 
-def test_rows_of_the_exporter(recorded: tuple[str, str, str, str, CollectorProcess]) -> None:
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[subprocess.Popen[str]]:
+    """The process that keeps rows as the exporter inserts them; each dialect's are of a service of their own."""
+    command = [sys.executable, str(Path(exporter_rows.__file__))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.communicate(timeout=120)
+    assert process.returncode == 0
+
+
+def test_rows_of_the_exporter(
+    recorded: tuple[str, str, str, str, CollectorProcess], exporter: subprocess.Popen[str]
+) -> None:
     """The same spans and log records, inserted as the OpenTelemetry Collector's exporter does, read the same."""
     _, service, session, _, collector = recorded
     questions = [sql.format(service=service, session=session) for sql in SAME]
@@ -193,16 +205,13 @@ def test_rows_of_the_exporter(recorded: tuple[str, str, str, str, CollectorProce
         for table, columns in COLUMNS.items()
     }
     assert rows["otel_traces"]
-    done = subprocess.run(
-        [sys.executable, str(Path(exporter_rows.__file__))],
-        input=json.dumps({"rows": {table: found for table, found in rows.items() if found}, "questions": questions}),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    for question, found in zip(questions, json.loads(done.stdout), strict=True):
+    assert exporter.stdin
+    assert exporter.stdout
+    order = {"rows": {table: found for table, found in rows.items() if found}, "questions": questions}
+    print(json.dumps(order), file=exporter.stdin, flush=True)
+    answers = exporter.stdout.readline()
+    assert answers, "the process ended; what it said is above"
+    for question, found in zip(questions, json.loads(answers), strict=True):
         assert found == [list(row.values()) for row in collector.ask(question)], question
         assert found
 

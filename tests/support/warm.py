@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def _nursery() -> _Nursery:
 
 
 class Forked:
-    """A collector of the nursery's; the part of subprocess.Popen that the tests use."""
+    """A command line of the nursery's, mostly a collector; the part of subprocess.Popen that the tests use."""
 
     def __init__(
         self,
@@ -115,14 +115,20 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def run(arguments: Sequence[str], **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the collector's to its end, with these environment variables besides; return what it said."""
-    environment = os.environ | variables
+def run(
+    arguments: Sequence[str], environment: Mapping[str, str] | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the collector's to its end, in our environment or this one, with these variables besides."""
+    environment = dict(os.environ if environment is None else environment) | variables
     program = [sys.executable, "-m", "collector", *arguments]
     if not USABLE:
         return subprocess.run(program, env=environment, capture_output=True, text=True, check=False, timeout=300)
     with tempfile.TemporaryFile("w+", newline="") as out, tempfile.TemporaryFile("w+", newline="") as err:
-        code = Forked(arguments, err.fileno(), dict(environment), stdout=out.fileno()).wait(300)
+        process = Forked(arguments, err.fileno(), environment, stdout=out.fileno())
+        try:
+            code = process.wait(300)
+        finally:
+            process.kill()
         for each in (out, err):
             each.seek(0)
         return subprocess.CompletedProcess(program, code, out.read(), err.read())
@@ -165,7 +171,8 @@ if __name__ == "__main__":
     import uvicorn  # noqa: F401
     import uvloop  # noqa: F401
 
-    import collector.app  # noqa: F401
+    import collector.app
+    import collector.cli  # noqa: F401
     from collector.__main__ import main
 
     assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - a thread would be lost

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from processes import CollectorProcess, running
 from scripted import GrpcCollector, started
+from warm import run
 
 from collector.query import questions
 
@@ -202,8 +203,7 @@ def number_of(request: ExportTraceServiceRequest) -> int:
 
 def ask(collector: CollectorProcess, *flags: str) -> subprocess.CompletedProcess[str]:
     """Run `otel-interactions missing`."""
-    command = [sys.executable, "-m", "collector", "missing", "--data-dir", str(collector.data_dir), *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return run(["missing", "--data-dir", str(collector.data_dir), *flags])
 
 
 def test_the_command(tmp_path: Path, recorded: list[ExportTraceServiceRequest]) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import grpc
@@ -14,6 +12,7 @@ import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
 from otlp_builders import span, traces
 from processes import PROTOBUF, CollectorProcess, running
+from warm import run
 
 
 def peers(collector: CollectorProcess, name: str) -> list[str]:
@@ -71,10 +70,8 @@ def test_in_use(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as owner:
         owner.bind(str(path))
         owner.listen()
-        command = [sys.executable, "-m", "collector", "serve", "--data-dir", str(tmp_path / "data")]
-        command += ["--grpc-socket", str(path)]
-        command += ["--grpc-port", "0", "--http-port", "0", "--sql-port", "0", "--log-level", "warning"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        flags = ["--grpc-port", "0", "--http-port", "0", "--sql-port", "0", "--log-level", "warning"]
+        done = run(["serve", "--data-dir", str(tmp_path / "data"), "--grpc-socket", str(path), *flags])
         with socket.socket(socket.AF_UNIX) as probe:
             assert probe.connect_ex(str(path)) == 0
     assert done.returncode == 2, done.stderr
