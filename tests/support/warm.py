@@ -134,7 +134,10 @@ def _until_forked(asked: socket.socket) -> bool:
 
 if __name__ == "__main__":
     os.environ["GRPC_VERBOSITY"] = "NONE"  # as `serve` has it, before gRPC is loaded
-    import uvicorn  # noqa: F401
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's own, which nobody asks anything: it would start threads
+    import numpy as np  # noqa: F401 - the engine's package imports it
+    import uvicorn.lifespan.on
+    import uvicorn.protocols.websockets.auto  # noqa: F401
     import uvloop  # noqa: F401
 
     import collector.app
