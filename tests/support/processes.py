@@ -70,6 +70,8 @@ class CollectorProcess:
         with self.log.open("ab") as log:
             if USABLE and program == ["-m", "collector"]:
                 self.process = Forked(arguments, log.fileno(), environment)
+            elif USABLE and program[0] == "-c":
+                self.process = Forked(arguments, log.fileno(), environment, code=program[1])
             else:
                 self.process = subprocess.Popen([sys.executable, *program, *arguments], stderr=log, env=environment)
         atexit.register(self.process.kill)  # where a test fails before it ends it
@@ -157,7 +159,7 @@ def command(*arguments: str, environment: Mapping[str, str] | None = None) -> su
     if not USABLE:
         return subprocess.run(whole, capture_output=True, text=True, check=False, timeout=120, env=given)
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        process = Forked(arguments, stderr.fileno(), given, stdout.fileno())
+        process = Forked(arguments, stderr.fileno(), given, stdout=stdout.fileno())
         try:
             code = process.wait(120)
         finally:

@@ -26,6 +26,7 @@ from typing import Any
 
 USABLE = sys.platform == "linux" and "PYTEST_VERSION" in os.environ and "CHAOS_ROUNDS" not in os.environ
 """Whether to: Linux has file descriptors of processes; benchmarks, and `make chaos`, start collectors as users do."""
+COMMAND_LINE = "from collector.__main__ import main; main()"
 _LINE = 1 << 20
 
 
@@ -59,10 +60,18 @@ def _nursery() -> _Nursery:
 class Forked:
     """A command line of the nursery's, mostly a collector; the part of subprocess.Popen that the tests use."""
 
-    def __init__(self, arguments: Sequence[str], stderr: int, environment: dict[str, str], stdout: int = 1) -> None:
-        """Start it."""
-        what = {"arguments": list(arguments), "environment": environment, "folder": os.getcwd()}  # noqa: PTH109 - a text
-        self.pid = _nursery().ask(what, [stdout, stderr])
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        stderr: int,
+        environment: dict[str, str],
+        *,
+        stdout: int = 1,
+        code: str = COMMAND_LINE,
+    ) -> None:
+        """Start it; `code` is what Python runs."""
+        what = {"arguments": list(arguments), "environment": environment, "code": code}
+        self.pid = _nursery().ask(what | {"folder": os.getcwd()}, [stdout, stderr])  # noqa: PTH109 - a text
         self.returncode: int | None = None
         self._file = os.pidfd_open(self.pid)
         self._ended = select.poll()
@@ -112,12 +121,12 @@ def _become(what: dict[str, Any], files: Sequence[int]) -> None:
     sys.argv = ["collector", *what["arguments"]]
 
 
-def _until_forked(asked: socket.socket) -> bool:
-    """Do what the test process asks; return whether this is a child."""
+def _until_forked(asked: socket.socket) -> str:
+    """Do what the test process asks; return, in a child, the code to run."""
     while True:
         data, files, _, _ = socket.recv_fds(asked, _LINE, 2)
         if not data:
-            return False
+            return ""
         what = json.loads(data)
         if "ended" in what:
             _, status = os.waitpid(what["ended"], 0)
@@ -129,7 +138,7 @@ def _until_forked(asked: socket.socket) -> bool:
         else:
             asked.close()
             _become(what, files)
-            return True
+            return str(what["code"])
 
 
 if __name__ == "__main__":
@@ -140,11 +149,10 @@ if __name__ == "__main__":
     import uvicorn.protocols.websockets.auto  # noqa: F401
     import uvloop  # noqa: F401
 
+    import collector.__main__
     import collector.app
     import collector.cli  # noqa: F401
-    from collector.__main__ import main
 
     assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - a thread would be lost
     gc.freeze()
-    if _until_forked(socket.socket(fileno=int(sys.argv[1]))):
-        main()
+    exec(_until_forked(socket.socket(fileno=int(sys.argv[1]))), {"__name__": "__main__"})  # noqa: S102 - of the tests
