@@ -67,9 +67,8 @@ class CollectorProcess:
                 arguments += [port, "0"]
         environment = UNLESS_SAID | os.environ | {"PYTHONUNBUFFERED": "1"}
         with self.log.open("ab") as log:
-            if USABLE and (program == ["-m", "collector"] or program[0].endswith(".py")):
-                script = "" if program[0] == "-m" else program[0]
-                self.process = Forked(arguments, log.fileno(), environment, script=script)
+            if USABLE and (program[0] in {"-m", "-c"} or program[0].endswith(".py")):
+                self.process = Forked(arguments, log.fileno(), environment, program=program)
             else:
                 self.process = subprocess.Popen([sys.executable, *program, *arguments], stderr=log, env=environment)
         atexit.register(self.process.kill)  # where a test fails before it ends it

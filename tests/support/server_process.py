@@ -39,7 +39,7 @@ class ClickHouseServer:
         self.process: subprocess.Popen[bytes] | Forked
         if USABLE:
             environment, folder = dict(os.environ), self.folder.parent
-            self.process = Forked(arguments, 2, environment, script=str(SERVER), folder=folder)
+            self.process = Forked(arguments, 2, environment, program=[str(SERVER)], folder=folder)
         else:
             self.process = subprocess.Popen([sys.executable, str(SERVER), *arguments], cwd=self.folder.parent)
         deadline = time.monotonic() + 60

@@ -32,6 +32,7 @@ from typing import Any
 
 USABLE = sys.platform == "linux" and "PYTEST_VERSION" in os.environ and "CHAOS_ROUNDS" not in os.environ
 """Whether to: Linux has file descriptors of processes; benchmarks, and `make chaos`, start collectors as users do."""
+COLLECTOR = ("-m", "collector")
 _LINE = 1 << 20
 
 
@@ -70,12 +71,13 @@ class Forked:
         arguments: Sequence[str],
         stderr: int,
         environment: dict[str, str],
+        *,
         stdout: int = 1,
-        script: str = "",
+        program: Sequence[str] = COLLECTOR,
         folder: Path | None = None,
     ) -> None:
-        """Start it, or a script of Python's, in this folder or where we are."""
-        what = {"arguments": list(arguments), "environment": environment, "script": script}
+        """Start it; `program` is what Python runs: -m collector, -c CODE, or a script."""
+        what = {"arguments": list(arguments), "environment": environment, "program": list(program)}
         what["folder"] = str(folder or Path.cwd())
         self.pid = _nursery().ask(what, [stdout, stderr])
         self.returncode: int | None = None
@@ -143,15 +145,15 @@ def _become(what: dict[str, Any], files: Sequence[int]) -> None:
     os.environ.update(what["environment"])
     time.tzset()
     os.chdir(what["folder"])
-    sys.argv = [what["script"] or "collector", *what["arguments"]]
+    sys.argv = [what["program"][0], *what["arguments"]]
 
 
-def _until_forked(asked: socket.socket) -> str | None:
-    """Do what the test process asks; in a child return which script it is, "" for the collector."""
+def _until_forked(asked: socket.socket) -> Sequence[str]:
+    """Do what the test process asks; in a child return which program it is."""
     while True:
         data, files, _, _ = socket.recv_fds(asked, _LINE, 2)
         if not data:
-            return None
+            return ()
         what = json.loads(data)
         if "ended" in what:
             _, status = os.waitpid(what["ended"], 0)
@@ -163,22 +165,27 @@ def _until_forked(asked: socket.socket) -> str | None:
         else:
             asked.close()
             _become(what, files)
-            return str(what["script"])
+            return [str(each) for each in what["program"]]
 
 
 if __name__ == "__main__":
     os.environ["GRPC_VERBOSITY"] = "NONE"  # as `serve` has it, before gRPC is loaded
-    import uvicorn  # noqa: F401
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # numpy's own, which nobody asks anything: it would start threads
+    import numpy as np  # noqa: F401 - the engine's package imports it
+    import uvicorn.lifespan.on
+    import uvicorn.protocols.websockets.auto  # noqa: F401
     import uvloop  # noqa: F401
 
+    import collector.__main__
     import collector.app
-    import collector.cli  # noqa: F401
-    from collector.__main__ import main
+    import collector.cli
 
     assert threading.active_count() == len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 - a thread would be lost
     gc.freeze()
-    chosen = _until_forked(socket.socket(fileno=int(sys.argv[1])))
-    if chosen:
-        runpy.run_path(chosen, run_name="__main__")
-    elif chosen is not None:
-        main()
+    match _until_forked(socket.socket(fileno=int(sys.argv[1]))):
+        case ["-m", _]:
+            collector.__main__.main()
+        case ["-c", code]:
+            exec(code, {"__name__": "__main__"})  # noqa: S102 - of the tests
+        case [script]:
+            runpy.run_path(script, run_name="__main__")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import command
 
 from collector.access import grants, row_policies
 from collector.access.grants import Readers
@@ -25,19 +26,22 @@ from xml.sax.saxutils import escape
 from collector.clickhouse import ClickHouse
 from collector.schema import migrator
 folder = Path(sys.argv[1])
-conditions, rows, questions = json.loads(sys.argv[2])
+given = json.load(sys.stdin)
 database = ClickHouse(folder, None)
 migrator.migrate(database)
-for table, row in rows:
-    database.insert("otel." + table, [row])
-policies = "".join(f"<{table}><filter>{escape(each)}</filter></{table}>" for table, each in conditions.items())
-(folder / "users.xml").write_text(f'''<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users>
+for table, rows in given["rows"].items():
+    database.insert("otel." + table, rows)
+answers = []
+for number, conditions in enumerate(given["conditions"]):
+    policies = "".join(f"<{table}><filter>{escape(each)}</filter></{table}>" for table, each in conditions.items())
+    users, config = folder / f"users-{number}.xml", folder / f"config-{number}.xml"
+    users.write_text(f'''<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users>
 <default><password></password><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
 <databases><otel>{policies}</otel></databases></default></users></clickhouse>''')
-config = folder / "config.xml"
-config.write_text(f"<clickhouse><users_config>{folder / 'users.xml'}</users_config></clickhouse>")
-database.reopen(folder, config)
-print(json.dumps([database.rows(each) for each in questions], default=str), flush=True)
+    config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
+    database.reopen(folder, config)
+    answers.append([database.rows(each) for each in given["asked"]])
+print(json.dumps(answers, default=str), flush=True)
 os._exit(0)
 """
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -99,53 +103,74 @@ def test_on_a_cluster(engine: Any) -> None:
     assert "THESE POLICIES DO NOT HOLD" in statements[0]
 
 
-def span(tenant: str, user: str, number: int) -> tuple[str, dict[str, Any]]:
+def span(tenant: str, user: str, number: int) -> dict[str, Any]:
     """Return the row of what somebody said."""
     attributes = {"interaction.type": "user_message", "interaction.message": f"{user} of {tenant}", "user.id": user}
     attributes["session.id"] = f"{tenant}-{user}"
     ids = {"Timestamp": 1790000000 + number, "TraceId": TRACE, "SpanId": f"{tenant}{user}{number}"}
-    return "otel_traces", ids | {"Tenant": tenant, "SpanName": "said", "SpanAttributes": attributes}
+    return ids | {"Tenant": tenant, "SpanName": "said", "SpanAttributes": attributes}
 
 
-@pytest.mark.parametrize(
-    ("readers", "own"),
-    [
-        (Readers("r", "acme"), [["acme", "ann"], ["acme", "bob"]]),
-        (Readers("r", "acme", user="ann"), [["acme", "ann"]]),
-        (Readers("r", "nobody"), []),
-    ],
-    ids=["tenant", "user", "nobody"],
-)
-def test_what_they_show(engine: Any, tmp_path: Path, readers: Readers, own: list[list[str]]) -> None:
-    """Under the printed conditions each view, and each table by itself, has rows of the tenant, or the user, alone."""
-    statements = written(engine, readers)
-    rows = [
-        span(tenant, user, n) for tenant, user in (("acme", "ann"), ("acme", "bob"), ("beta", "ann")) for n in (1, 2)
-    ]
-    for tenant in ("acme", "beta"):
-        note = {
-            "tenant": tenant,
-            "trace_id": TRACE,
-            "span_id": f"{tenant}ann1",
-            "resolved": True,
-            "said_at": 1790000000,
-        }
-        rows.append(("error_resolutions", note))
-    names = [f"{tenant}-{user}" for tenant, user in own]
-    asked = {
-        "SELECT DISTINCT tenant, user_id FROM otel.interactions ORDER BY ALL": own,
-        "SELECT tenant, user_id FROM otel.sessions ORDER BY ALL": own,
-        "SELECT DISTINCT session_id FROM otel.transcript ORDER BY ALL": [[name] for name in names],
-        "SELECT DISTINCT session_id FROM otel.messages ORDER BY ALL": [[name] for name in names],
-        "SELECT DISTINCT Tenant, UserId FROM otel.otel_traces ORDER BY ALL": own,
-        "SELECT DISTINCT session_id FROM otel.sessions_state ORDER BY ALL": [[name] for name in names],
-        "SELECT tenant FROM otel.error_resolutions": [["acme"]] if own else [],
+def note(tenant: str) -> dict[str, Any]:
+    """Return the row of an error that is settled."""
+    ids = {"tenant": tenant, "trace_id": TRACE, "span_id": f"{tenant}ann1"}
+    return ids | {"resolved": True, "said_at": 1790000000}
+
+
+SHOWN = {
+    Readers("r", "acme"): [["acme", "ann"], ["acme", "bob"]],
+    Readers("r", "acme", user="ann"): [["acme", "ann"]],
+    Readers("r", "nobody"): [],
+}
+ASKED = {
+    "interactions": "SELECT DISTINCT tenant, user_id FROM otel.interactions ORDER BY ALL",
+    "sessions": "SELECT tenant, user_id FROM otel.sessions ORDER BY ALL",
+    "transcript": "SELECT DISTINCT session_id FROM otel.transcript ORDER BY ALL",
+    "messages": "SELECT DISTINCT session_id FROM otel.messages ORDER BY ALL",
+    "otel_traces": "SELECT DISTINCT Tenant, UserId FROM otel.otel_traces ORDER BY ALL",
+    "sessions_state": "SELECT DISTINCT session_id FROM otel.sessions_state ORDER BY ALL",
+    "error_resolutions": "SELECT tenant FROM otel.error_resolutions",
+}
+
+
+@pytest.fixture(scope="module")
+def shown(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[Readers, dict[str, Any]]:
+    """What views and tables have under the conditions printed for each of these readers."""
+    people = (("acme", "ann"), ("acme", "bob"), ("beta", "ann"))
+    rows = {
+        "otel_traces": [span(tenant, user, number) for tenant, user in people for number in (1, 2)],
+        "error_resolutions": [note(tenant) for tenant in ("acme", "beta")],
     }
-    given = json.dumps([conditions(statements), rows, list(asked)])
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), given]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    printed = [conditions(written(engine, readers)) for readers in SHOWN]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path_factory.mktemp("shown"))],
+        input=json.dumps({"conditions": printed, "rows": rows, "asked": list(ASKED.values())}),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert dict(zip(asked, json.loads(done.stdout), strict=True)) == asked
+    return {
+        readers: dict(zip(ASKED, answers, strict=True))
+        for readers, answers in zip(SHOWN, json.loads(done.stdout), strict=True)
+    }
+
+
+@pytest.mark.parametrize("readers", SHOWN, ids=["tenant", "user", "nobody"])
+def test_what_they_show(shown: dict[Readers, dict[str, Any]], readers: Readers) -> None:
+    """Under the printed conditions each view, and each table by itself, has rows of the tenant, or the user, alone."""
+    own = SHOWN[readers]
+    sessions = [[f"{tenant}-{user}"] for tenant, user in own]
+    assert shown[readers] == {
+        "interactions": own,
+        "sessions": own,
+        "transcript": sessions,
+        "messages": sessions,
+        "otel_traces": own,
+        "sessions_state": sessions,
+        "error_resolutions": [["acme"]] if own else [],
+    }
 
 
 def test_a_users_role_has_nothing_more(engine: Any) -> None:
@@ -175,13 +200,15 @@ def test_bad_names(given: dict[str, str], words: str) -> None:
         Readers(**given)
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`schema row-policies` prints it all, a semicolon behind each, and needs no server; bad names are exit 2."""
-    command = [sys.executable, "-m", "collector", "schema", "row-policies", "--role", "analysts", "--tenant"]
-    done = subprocess.run([*command, "acme"], capture_output=True, text=True, check=True, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    asked = ("schema", "row-policies", "--role", "analysts", "--tenant")
+    done = command(*asked, "acme")
+    assert done.returncode == 0, done.stderr
     assert "GRANT SELECT ON otel.interactions TO `analysts`;\n" in done.stdout
     assert "ON otel.otel_traces\nFOR SELECT USING Tenant IN ('', 'acme') TO `analysts`;\n" in done.stdout
-    done = subprocess.run([*command, "a'b"], capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = command(*asked, "a'b")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--tenant cannot be" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prepared import put_database
 from processes import CollectorProcess, running
 
 from collector.query import questions
@@ -27,6 +28,7 @@ GROUP BY session_id"""
 
 def fill(folder: Path, *flags: str) -> str:
     """Fill a data directory; return what the seed says."""
+    put_database(folder)
     command = [sys.executable, SEED, "--data-dir", folder, "--rows", str(ROWS), "--until", UNTIL, *flags]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stderr
 
