@@ -617,6 +617,8 @@ def test_bent_bodies(journey: Any, reference: Any, choose: random.Random, signal
     bodies = mutants(signal, choose, int(os.environ.get("FUZZ_BODIES", "100")))
     if signal is Signal.METRICS:  # spans and log records show what strays do; to find each costs many inserts
         bodies = {label: body for label, body in bodies.items() if not strays_if_read(body, signal)}
+    # those that may stop a segment lie together: halving finds them with a third of the inserts
+    bodies = dict(sorted(bodies.items(), key=lambda each: strays_if_read(each[1], signal)))
     outcomes = journey.travel(bodies, signal)
     accepted = {label: outcome for label, outcome in outcomes.items() if not outcome.refused}
     assert len(accepted) > len(bodies) / 3, "most are refused: the test would prove little"
