@@ -21,9 +21,8 @@ import pytest
 from compose_file import read
 from configured_engine import OWN_LOGS
 from prepared import put_engine
-from typer.testing import CliRunner
+from warm import run
 
-from collector.cli import app
 from collector.query.viewer import Viewer
 
 ROOT = Path(__file__).parents[2]
@@ -178,8 +177,8 @@ def test_users(node: dict[str, Any]) -> None:
 
 def printed(*flags: str) -> tuple[set[str], dict[str, str]]:
     """Return the rights and the policies, by table, that `schema row-policies` has for a tenant's role."""
-    done = CliRunner().invoke(app, ["schema", "row-policies", "--tenant", "acme", "--role", "r", *flags])
-    assert done.exit_code == 0, done.output
+    done = run(["schema", "row-policies", "--tenant", "acme", "--role", "r", *flags])
+    assert done.returncode == 0, done.stderr
     sql = done.stdout
     rights = re.findall(r"^GRANT.* (SELECT|dictGet) ON (otel\.\w+) TO", sql, re.MULTILINE)
     policies = re.findall(r"^CREATE ROW POLICY .* ON otel\.(\w+).*\nFOR SELECT USING (.+) TO", sql, re.MULTILINE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import command
+from warm import run
 
 from collector.access import grants, row_policies
 from collector.access.grants import Readers
@@ -204,11 +204,11 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`schema row-policies` prints it all, a semicolon behind each, and needs no server; bad names are exit 2."""
     monkeypatch.chdir(tmp_path)
     asked = ("schema", "row-policies", "--role", "analysts", "--tenant")
-    done = command(*asked, "acme")
+    done = run([*asked, "acme"])
     assert done.returncode == 0, done.stderr
     assert "GRANT SELECT ON otel.interactions TO `analysts`;\n" in done.stdout
     assert "ON otel.otel_traces\nFOR SELECT USING Tenant IN ('', 'acme') TO `analysts`;\n" in done.stdout
-    done = command(*asked, "a'b")
+    done = run([*asked, "a'b"])
     assert (done.returncode, done.stdout) == (2, "")
     assert "--tenant cannot be" in done.stderr
     assert list(tmp_path.iterdir()) == []
