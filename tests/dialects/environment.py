@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import importlib.util
 import platform
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).with_name("requirements")
 ENVIRONMENTS = Path(__file__).parents[2] / ".cache" / "dialects"
+UV = [sys.executable, "-m", "uv"]
 
 
 def python(name: str) -> Path:
@@ -32,13 +32,11 @@ def python(name: str) -> Path:
 
 
 def _make(folder: Path, requirements: Path) -> None:
-    """Make an environment anew, with uv where it is: pip takes ten times as long."""
-    uv = [sys.executable, "-m", "uv"] if importlib.util.find_spec("uv") else None
+    """Make an environment anew, with uv, as pip takes ten times as long, and pip where only its settings lead to an index."""
+    subprocess.run([*UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
     wanted = ["--quiet", "--no-deps", "-r", requirements]
-    if uv:
-        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        subprocess.run([*uv, "pip", "install", "--python", folder / "bin" / "python", *wanted], check=True)
-    else:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check"]
-        subprocess.run([*pip, *wanted], check=True)
+    try:
+        subprocess.run([*UV, "pip", "install", "--python", folder / "bin" / "python", *wanted], check=True)
+    except subprocess.CalledProcessError:
+        pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--disable-pip-version-check"]
+        subprocess.run([*pip, "install", *wanted], check=True)
