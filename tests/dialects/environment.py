@@ -32,7 +32,7 @@ def python(name: str) -> Path:
 
 
 def _make(folder: Path, requirements: Path) -> None:
-    """Make an environment anew, with uv, as pip takes ten times as long, and pip where only its settings lead to an index."""
+    """Make an environment anew with uv, as pip takes ten times as long; with pip where only that reaches an index."""
     subprocess.run([*UV, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
     wanted = ["--quiet", "--no-deps", "-r", requirements]
     try:
