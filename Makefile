@@ -56,9 +56,10 @@ env: ## write .env for Docker Compose, with passwords and keys of its own
 image: $(READY) ## run the steps of the Dockerfile in a folder, without Docker (500 MB the first time), and store an interaction
 	@IMAGE_STEPS=all $(BIN)/python -m pytest -n 0 -q tests/deploy/test_dockerfile.py
 
-# In the order of the folders: by number of tests, the few that take longest would come last, one process idle.
+# Two processes a core of a small machine: tests wait for others much of the time. In the order of the folders: by number of
+# tests, the few that take longest would come last, one process idle.
 test: $(READY) ## run the test suite
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 dialects: $(READY) ## test every dialect of GenAI telemetry, with its frameworks (500 MB the first time)
 	@DIALECTS=all $(BIN)/python -m pytest -n 0 tests/dialects
