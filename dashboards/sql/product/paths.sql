@@ -3,19 +3,25 @@ SELECT
   arrayStringConcat(path, ' → ') AS "Path",
   count() AS "Sessions",
   avg(depth = length(way)) AS "Go no further",
-  avg(toUnixTimestamp64Nano(way[depth].1) - toUnixTimestamp64Nano(way[1].1)) / 1e9 AS "Takes"
+  avg(times[depth] - times[1]) / 1e9 AS "Takes"
 FROM
 (
-  WITH otel_step(InteractionType, Action, Component, ToState, ToolName, Category) AS step
+  WITH
+    otel_step(InteractionType, Action, Component, ToState, ToolName, Category) AS step,
+    reinterpretAsUInt256(concat(
+      reinterpretAsFixedString(cityHash64(step)), reinterpretAsFixedString(ReceivedAt), reinterpretAsFixedString(Timestamp))) AS place
   SELECT
-    arraySort(groupArray((Timestamp, ReceivedAt, step))) AS events,
-    arrayFilter((event, at) -> at = 1 OR event.3 != events[at - 1].3, events, arrayEnumerate(events)) AS way
+    arraySort(groupArray(place)) AS places,
+    arraySort((s, p) -> p, groupArray(step), groupArray(place)) AS done,
+    arrayFilter((i, s, before) -> i = 1 OR s != before, arrayEnumerate(done), done, arrayPushFront(arrayPopBack(done), '')) AS way,
+    arrayMap(i -> done[i], arraySlice(way, 1, 5)) AS steps,
+    arrayMap(i -> toInt64(bitShiftRight(places[i], 128)), arraySlice(way, 1, 5)) AS times
   FROM otel.otel_traces
   WHERE {{interactions -type}}
     AND step != ''
   GROUP BY Tenant, SessionId
 )
-ARRAY JOIN range(1, least(length(way), 5) + 1) AS depth
-GROUP BY tupleElement(arraySlice(way, 1, depth), 3) AS path
+ARRAY JOIN arrayEnumerate(steps) AS depth
+GROUP BY arraySlice(steps, 1, depth) AS path
 ORDER BY "Sessions" DESC, length(path), path
 LIMIT 40
