@@ -106,6 +106,12 @@ class Server:
             client.join()
         self.process.terminate()
         try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(5)
+            # A worker forked this moment takes the signal with its master's handler; gunicorn waits 30 s for it.
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                for pid in self.living():
+                    os.kill(pid, signal.SIGTERM)
             return self.process.wait(30)
         finally:
             self.process.kill()
