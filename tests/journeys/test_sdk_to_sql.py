@@ -230,14 +230,15 @@ def test_a_silent_session_is_not_abandoned(collector: CollectorProcess) -> None:
     session = oi.session("journey-silent").start()
     oi.flush()
     collector.wait_until_stored()
-    (before,) = collector.ask(question)
-    time.sleep(1.5)
-    oi.flush()
-    collector.wait_until_stored()
-    (after,) = collector.ask(question)
+    (before,) = (after,) = collector.ask(question)
+    deadline = time.monotonic() + 30
+    while after["duration_ms"] < before["duration_ms"] + 1000:
+        assert time.monotonic() < deadline, after
+        time.sleep(0.3)
+        oi.flush()
+        collector.wait_until_stored()
+        (after,) = collector.ask(question)
     session.end()
-    assert before["duration_ms"] < 200
-    assert after["duration_ms"] > 1000
     assert (after["interactions"], after["rows"], after["errors"], after["status"]) == (1, 1, 0, "active")
     (beat, *_) = collector.ask("SELECT * FROM otel.otel_traces WHERE SpanName = 'session_heartbeat'")
     assert beat["SpanAttributes"]["session.id"] == "journey-silent"

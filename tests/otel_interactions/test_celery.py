@@ -108,7 +108,10 @@ class Worker:
             )
 
     def ask(self, tasks: int) -> None:
-        """Put tasks into the queue, each for a session that another process started."""
+        """Put tasks into the queue, each for a session that another process started.
+
+        Before the worker starts: it fails for good where it finds a file of its queue that is not written yet.
+        """
         command = [sys.executable, "-c", ASKING, str(tasks)]
         subprocess.run(command, cwd=self.folder, env=self._environment, check=True, timeout=60)
 
@@ -198,8 +201,8 @@ def parts_by_run(collector: GrpcCollector) -> dict[str, list[int]]:
 
 def test_recycled_and_ended(worker: Worker, collector: GrpcCollector) -> None:
     """Children end after two tasks each, by `os._exit`: if they flush before, nothing is left to another process."""
-    worker.start("at exit")
     worker.ask(16)
+    worker.start("at exit")
     worker.wait(16)
     alive, done, arrived = worker.settle(), worker.done(), parts_by_run(collector)
     ended = [run for run, child in done.items() if child not in alive]
@@ -219,14 +222,14 @@ def test_killed(worker: Worker, collector: GrpcCollector) -> None:
     rng = random.Random(13)
     collector.answer = lambda *_: time.sleep(rng.uniform(0, 0.05))  # something is on its way at most times
     for tasks in (3, 7, 11):
-        worker.start()
         before = len(worker.done())
         worker.ask(24)  # some are lost with the worker: Celery takes them for done when they begin
+        worker.start()
         worker.wait(before + tasks)
         worker.kill()
-    worker.start()
     before = len(worker.done())
     worker.ask(8)
+    worker.start()
     worker.wait(before + 8)
     worker.settle()
     assert worker.terminate() == 0, worker.log.read_text()
